@@ -1,0 +1,49 @@
+# Every target sets up what it needs, and takes seconds when that is already there.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo server desktop test check clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
+
+demo: .venv/run ## start a private server, send 10,000 requests, check every reply
+	@$(BIN)/wsroll-send --with-server
+
+server: .venv/run ## serve ws://localhost:8765/ and the page at http://localhost:8765/
+	@$(BIN)/wsroll-server
+
+desktop: .venv/desktop ## open the window
+	@$(BIN)/wsroll-desktop
+
+test: .venv/dev ## run all the tests, in a real browser and a real window too
+	@sh tests/system_packages.sh
+	@$(BIN)/pytest
+
+check: .venv/dev ## check style and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+clean: ## remove the environment and all that was built
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Three stamps, each a layer on the one before: the commands, the window, the tests.
+.venv/run: pyproject.toml requirements.txt
+	@echo "Setting up .venv (once) ..." >&2
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/desktop: .venv/run
+	@echo "Adding Qt (once) ..." >&2
+	@$(PIP) --editable '.[desktop]'
+	@touch $@
+
+.venv/dev: .venv/desktop
+	@echo "Adding the test tools (once) ..." >&2
+	@$(PIP) --requirement requirements-dev.txt
+	@touch $@

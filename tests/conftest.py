@@ -1,0 +1,89 @@
+"""What tests of every part share: a real server, as a process, that can be killed and come back."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from wire.address import find_announced_url
+from wire.private_server import private_server
+
+
+class ServerProcess:
+    """A ``wsroll-server`` process on one port: started, killed and started again."""
+
+    def __init__(self, *options: str) -> None:
+        self.options = options
+        self.url = ""
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1].rstrip("/"))
+
+    @property
+    def page(self) -> str:
+        return "http" + self.url.removeprefix("ws")
+
+    def start(self) -> None:
+        """Start the server, on the port that it had before if it had one."""
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "server", "--quiet", "--stop-on-eof"),
+                *("--port", str(self.port) if self.url else "0"),
+                *self.options,
+            ],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stderr is not None
+        line = self._process.stderr.readline()
+        self.url = find_announced_url(line) or pytest.fail(f"the server said {line!r}")
+
+    def kill(self) -> None:
+        """End the server as a power cut would: SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.communicate()
+        self._process = None
+
+    def stop(self) -> None:
+        """End the server in order, if it runs."""
+        if self._process is not None:
+            self._process.communicate(timeout=15)
+            self._process = None
+
+
+@pytest.fixture
+def server() -> Iterator[ServerProcess]:
+    """A server of this test's own, which it may kill and start again."""
+    process = ServerProcess()
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """The URL of a server that all tests share and none may end."""
+    with private_server() as url:
+        yield url
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port on which nothing listened a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def skip_unless_ci(reason: str) -> None:
+    """Skip the test for something that the machine lacks; in CI that is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"in CI this may not be missing: {reason}")
+    pytest.skip(reason)

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Debian packages that the tests need: real browsers, a screen for the window and
+# what Qt's xcb plugin links to. As root they are installed; otherwise they are named.
+set -eu
+needed="chromium firefox-esr xvfb xdotool xauth openssl iproute2
+libegl1 libgl1 libxkbcommon0 libxkbcommon-x11-0 libdbus-1-3 libfontconfig1 fonts-dejavu-core
+libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0
+libxcb-render-util0 libxcb-shape0 libxcb-xinerama0"
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "make test: no Debian here, so nothing is installed. The tests need the equivalents of:" $needed >&2
+    exit 0
+fi
+missing=""
+for package in $needed; do
+    case "$(dpkg-query --show --showformat='${db:Status-Abbrev}' "$package" 2>/dev/null)" in
+        ii*) ;;
+        *) missing="$missing $package" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ]; then
+    echo "make test: missing Debian packages (install them as root, or some tests are skipped):$missing" >&2
+    exit 0
+fi
+echo "Installing Debian packages (once):$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -qq -y --no-install-recommends $missing >/dev/null

@@ -1,0 +1,59 @@
+"""URLs that can be connected to, and what is said of those that cannot."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wire.address import announcement, check_url, find_announced_url
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("ws://localhost:8765/", "ws://localhost:8765/"),
+        ("ws://localhost:8765", "ws://localhost:8765/"),
+        ("wss://example.org/path?query=1", "wss://example.org/path?query=1"),
+        ("ws://[::1]:80/", "ws://[::1]:80/"),
+        ("ws://user:secret@example.org/", "ws://user:secret@example.org/"),
+    ],
+)
+def test_a_websocket_url_is_returned_in_full(text: str, url: str) -> None:
+    assert check_url(text) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "must start with ws://"),
+        ("localhost:8765", "must start with ws://"),
+        ("http://localhost:8765/", "must start with ws://"),
+        ("ws://", "names no host"),
+        ("ws://:8765/", "names no host"),
+        ("ws://localhost:port/", "ort"),
+        ("ws://localhost:65536/", "ort"),
+        ("ws://localhost:0/", "from 1 to 65535"),
+        ("ws://localhost/#top", "fragment"),
+        ("ws://local host/", "space"),
+        ("ws://localhost/\n", "control character"),
+        ("ws://[::1/", "IPv6"),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why) as caught:
+        check_url(text)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text())
+def test_no_text_does_more_than_raise_value_error(text: str) -> None:
+    try:
+        url = check_url(text)
+    except ValueError:
+        return
+    assert check_url(url) == url
+
+
+def test_a_client_finds_the_url_that_a_server_announces() -> None:
+    line = announcement("wss://localhost:8765/", "https://localhost:8765/")
+    assert find_announced_url(line) == "wss://localhost:8765/"
+    assert find_announced_url("Stopping") is None

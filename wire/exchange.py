@@ -1,0 +1,55 @@
+"""The exchange: what a request is, what a right reply to it is.
+
+A reply is its request with ``: `` and a whole number from 1 to 100 at the end. Because the
+number differs from reply to reply, a lost, repeated, reordered or forged reply shows.
+
+Payloads are bytes, as they stand in a frame. For text they are UTF-8; since the ending is
+ASCII, it extends text and binary payloads alike.
+"""
+
+from random import random
+
+__all__ = ["HIGHEST", "LOWEST", "REQUEST_TEMPLATE", "WrongReplyError", "check_reply", "make_reply"]
+
+REQUEST_TEMPLATE = "Request {i}"
+
+LOWEST = 1
+HIGHEST = 100
+
+# Made once: on the server's path a reply costs one index and one concatenation.
+_ENDINGS = tuple(f": {number}".encode() for number in range(LOWEST, HIGHEST + 1))
+_NUMBERS = {ending: number for number, ending in enumerate(_ENDINGS, LOWEST)}
+
+
+class WrongReplyError(ValueError):
+    """A reply that does not answer its request."""
+
+
+def make_reply(request: bytes | bytearray) -> bytes:
+    """Return the reply to a request, with a number drawn afresh."""
+    # random() has 53 bits, so no number is likelier than another by more than 1 in 10^14.
+    return bytes(request) + _ENDINGS[int(random() * len(_ENDINGS))]
+
+
+def check_reply(request: bytes, reply: bytes) -> int:
+    """Return the number at the end of the right reply to a request.
+
+    Raises:
+        WrongReplyError: If the reply is anything but the request, ``: `` and a number from
+            1 to 100 in decimal, without leading zeros.
+    """
+    if reply.startswith(request):
+        number = _NUMBERS.get(reply[len(request) :])
+        if number is not None:
+            return number
+        raise WrongReplyError(
+            f"expected ': ' and a number from {LOWEST} to {HIGHEST} after the request, "
+            f"got {_shorten(reply[len(request) :])}"
+        )
+    raise WrongReplyError(f"expected a reply to {_shorten(request)}, got {_shorten(reply)}")
+
+
+def _shorten(payload: bytes, limit: int = 60) -> str:
+    """Return a payload as a quoted text that fits a line."""
+    text = payload.decode(errors="backslashreplace")
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")

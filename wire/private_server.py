@@ -1,0 +1,81 @@
+"""A server of one's own: a ``wsroll-server`` child on a free port, for as long as needed."""
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from queue import Empty, Queue
+from typing import IO
+
+from wire.address import find_announced_url
+
+__all__ = ["COMMAND", "PrivateServerError", "private_server"]
+
+COMMAND = (sys.executable, "-m", "server", "--port", "0", "--stop-on-eof", "--quiet")
+"""The command line of a private server; it ends when its standard input does."""
+
+START_TIMEOUT = 10.0
+STOP_TIMEOUT = 10.0
+
+
+class PrivateServerError(Exception):
+    """The private server did not start."""
+
+
+@contextlib.contextmanager
+def private_server(options: Sequence[str] = ()) -> Iterator[str]:
+    """Run a private server and give its URL.
+
+    The server ends with the context, and also when this process dies in whatever way: its
+    standard input then reaches its end. What it logs goes to this process's standard error.
+
+    Raises:
+        PrivateServerError: If it does not say within 10 seconds where it listens.
+    """
+    server = subprocess.Popen(
+        [*COMMAND, *options],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Ctrl-C reaches every process of the terminal; this one shall outlive its client's report.
+        start_new_session=True,
+    )
+    assert server.stdin is not None
+    assert server.stderr is not None
+    announced: Queue[str | None] = Queue(maxsize=1)
+    relay = threading.Thread(target=_relay, args=(server.stderr, announced), daemon=True)
+    relay.start()
+    try:
+        try:
+            url = announced.get(timeout=START_TIMEOUT)
+        except Empty:
+            raise PrivateServerError(
+                f"the private server said nothing within {START_TIMEOUT:g} seconds"
+            ) from None
+        if url is None:
+            raise PrivateServerError("the private server did not start")
+        yield url
+    finally:
+        server.stdin.close()
+        try:
+            server.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        relay.join(STOP_TIMEOUT)
+        server.stderr.close()
+
+
+def _relay(stderr: IO[str], announced: "Queue[str | None]") -> None:
+    """Announce the URL once (None if there is none), pass every other line on."""
+    waiting = True
+    for line in stderr:
+        url = find_announced_url(line) if waiting else None
+        if url is None:
+            sys.stderr.write(line)
+        else:
+            waiting = False
+            announced.put(url)
+    if waiting:
+        announced.put(None)
