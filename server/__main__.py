@@ -1,0 +1,326 @@
+"""The command ``wsroll-server``: its options and its exit status."""
+
+import asyncio
+import dataclasses
+import functools
+import logging
+import math
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+import cloup
+
+from server import logs
+from server.counters import Counters
+from server.descriptors import raise_limit
+from server.listening import ListenError, Listeners, listen
+from server.serving import serve
+from server.settings import Settings
+from server.tls import TLSError, server_context
+from wire.address import DEFAULT_HOST, DEFAULT_PORT
+from wire.command import Command
+from wire.event_loop import new_event_loop
+
+__all__ = ["main"]
+
+DEFAULTS = Settings()
+
+option = functools.partial(cloup.option, show_envvar=True)
+
+COUNT = click.IntRange(min=1)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Seconds(click.FloatRange):
+    """A time that is longer than none and ends."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True, max=10**6)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number of seconds.
+
+        Raises:
+            click.BadParameter: If the text is no such number.
+        """
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return seconds
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes: 1048576, 64K, 1M, 1G."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number of bytes.
+
+        Raises:
+            click.BadParameter: If the text is no such number.
+        """
+        digits = str(value).strip().upper().removesuffix("B")
+        factor = 1
+        for unit in ("K", "M", "G"):
+            factor *= 1024
+            if digits.endswith(unit):
+                digits = digits[:-1]
+                break
+        else:
+            factor = 1
+        if not (digits.isascii() and digits.isdecimal()) or not 0 < int(digits) * factor < 2**40:
+            self.fail(f"{value!r} is no size such as 1048576, 64K or 1M.", param, ctx)
+        return int(digits) * factor
+
+
+@cloup.command(
+    name="wsroll-server",
+    cls=Command,
+    context_settings={
+        "auto_envvar_prefix": "WSROLL",
+        "help_option_names": ["-h", "--help"],
+        "show_default": True,
+        "max_content_width": 100,
+    },
+)
+@cloup.option_group(
+    "Where",
+    option("--host", default=DEFAULT_HOST, help="Name or address to listen on."),
+    option(
+        "--port",
+        default=DEFAULT_PORT,
+        type=click.IntRange(0, 65535),
+        help="Port to listen on; 0 picks a free one.",
+    ),
+    option("--unix", type=FILE, help="Listen on a Unix socket instead."),
+    option(
+        "--workers",
+        default=1,
+        type=click.IntRange(min=0, max=1024),
+        help="Processes that share the port; 0 is one for each core.",
+    ),
+    option("--tls-cert", type=FILE, help="Certificate chain (PEM): serve wss and https."),
+    option("--tls-key", type=FILE, help="Its private key, if not in the same file."),
+)
+@cloup.option_group(
+    "What",
+    option(
+        "--reply",
+        type=click.Choice(["random", "echo"]),
+        default="random",
+        help="Answer with the request and a random number, or with the request as it came.",
+    ),
+    option(
+        "--http/--no-http",
+        default=True,
+        help="Serve the page, /healthz, /metrics and /version as well.",
+    ),
+    option(
+        "--compress/--no-compress",
+        default=False,
+        help="Offer compression (permessage-deflate). Off, as it costs each connection tens of "
+        "KiB of memory and each message several times its time, and messages as short as these "
+        "hardly shrink.",
+    ),
+    option(
+        "--origin",
+        "origins",
+        multiple=True,
+        metavar="ORIGIN",
+        help="Let pages of this origin connect too, such as https://example.org (repeatable; * "
+        "is all). Pages of this server and of this machine always may, files only where the "
+        "server listens on loopback alone.",
+    ),
+)
+@cloup.option_group(
+    "Limits",
+    option(
+        "--max-message-size",
+        type=Size(),
+        default=DEFAULTS.max_message_size,
+        help="Bytes in a request; a larger one closes with code 1009.",
+    ),
+    option(
+        "--max-header-size",
+        type=Size(),
+        default=DEFAULTS.max_header_size,
+        help="Bytes in the head of a handshake; a larger one gets status 431.",
+    ),
+    option(
+        "--max-connections",
+        type=COUNT,
+        default=DEFAULTS.max_connections,
+        help="WebSockets open at a time in each process; one more gets status 503.",
+    ),
+    option(
+        "--open-timeout",
+        type=Seconds(),
+        default=DEFAULTS.open_timeout,
+        help="Seconds that a handshake may take; then status 408.",
+    ),
+    option(
+        "--ping-interval",
+        type=Seconds(),
+        default=DEFAULTS.ping_interval,
+        help="Seconds of silence after which a client is pinged.",
+    ),
+    option(
+        "--pong-timeout",
+        type=Seconds(),
+        default=DEFAULTS.pong_timeout,
+        help="Seconds that it then has for a sign of life; then code 1011.",
+    ),
+    option(
+        "--stall-timeout",
+        type=Seconds(),
+        default=DEFAULTS.stall_timeout,
+        help="Seconds after which a client that does not read is cut off.",
+    ),
+    option(
+        "--close-timeout",
+        type=Seconds(),
+        default=DEFAULTS.close_timeout,
+        help="Seconds that a client may take to close.",
+    ),
+    option(
+        "--grace",
+        type=Seconds(),
+        default=DEFAULTS.grace,
+        help="Seconds that all clients together have to close when the server stops.",
+    ),
+)
+@cloup.option_group(
+    "Running",
+    option("-v", "--verbose", is_flag=True, help="Log each connection too."),
+    option("-q", "--quiet", is_flag=True, help="Log only what is wrong with the server."),
+    option("--log-json", is_flag=True, help="Log one JSON object a line."),
+    option(
+        "--stop-on-eof",
+        is_flag=True,
+        help="Stop when standard input ends, so as not to outlive the program that holds it.",
+    ),
+)
+@cloup.version_option(package_name="wsroll", message="%(prog)s %(version)s")
+def main(*, verbose: bool, quiet: bool, log_json: bool, workers: int, **options: Any) -> None:
+    """Answer each WebSocket request with the request and a random number from 1 to 100.
+
+    Every option can be set by an environment variable as well: WSROLL_PORT for --port, and so on.
+    """
+    settings = Settings(**options, workers=workers or os.cpu_count() or 1)
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    _check(settings)
+    try:
+        tls = _tls(settings)
+        listeners = listen(settings)
+    except (ListenError, TLSError) as error:
+        raise click.UsageError(str(error)) from None
+    raise_limit()
+    try:
+        if settings.workers == 1:
+            _run_alone(settings, listeners, tls, level, log_json)
+        else:
+            _run_workers(settings, listeners, tls, level, log_json)
+    finally:
+        listeners.close()
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None:
+        return None
+    return server_context(settings.tls_cert, settings.tls_key)
+
+
+def _check(settings: Settings) -> None:
+    """Refuse options that do not go together."""
+    if settings.tls_key and not settings.tls_cert:
+        raise click.UsageError("--tls-key needs --tls-cert.")
+    if settings.unix and not hasattr(socket, "AF_UNIX"):
+        raise click.UsageError("--unix: this platform has no Unix sockets.")
+    if settings.workers > 1 and (settings.unix or not hasattr(socket, "SO_REUSEPORT")):
+        raise click.UsageError("--workers: only a TCP port, on Linux or macOS, can be shared.")
+
+
+def _run_alone(
+    settings: Settings,
+    listeners: Listeners,
+    tls: ssl.SSLContext | None,
+    level: int,
+    as_json: bool,
+) -> None:
+    with logs.logging_to_stderr(level, as_json=as_json):
+        _run(
+            serve(
+                settings,
+                Counters(),
+                listeners.sockets,
+                local=listeners.local,
+                tls=tls,
+                stop_signals=(signal.SIGINT, signal.SIGTERM),
+                stop_fd=sys.stdin.fileno() if settings.stop_on_eof else None,
+                started=lambda: _announce(listeners),
+            )
+        )
+
+
+def _run_workers(
+    settings: Settings,
+    listeners: Listeners,
+    tls: ssl.SSLContext | None,
+    level: int,
+    as_json: bool,
+) -> None:
+    from server.workers import run_workers
+
+    counters = Counters(settings.workers)
+    same_port = dataclasses.replace(settings, port=listeners.port)
+
+    def work(number: int, parent_fd: int, ready: Callable[[], None]) -> None:
+        counters.use_row(number)
+        with logs.logging_to_stderr(level, as_json=as_json):
+            _run(
+                serve(
+                    settings,
+                    counters,
+                    # The parent's sockets hold the port; only a worker's own ones listen.
+                    listen(same_port).sockets,
+                    local=listeners.local,
+                    tls=tls,
+                    stop_signals=(signal.SIGTERM,),
+                    stop_fd=parent_fd,
+                    started=ready,
+                )
+            )
+
+    logs.log_to_stderr(level, as_json=as_json)
+    run_workers(
+        settings.workers,
+        work,
+        lambda: _announce(listeners),
+        stop_fd=sys.stdin.fileno() if settings.stop_on_eof else None,
+        # The workers keep to the grace themselves; this is for one that hangs.
+        grace=settings.grace + 5,
+    )
+
+
+def _run(serving: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(serving)
+
+
+def _announce(listeners: Listeners) -> None:
+    """Say where the server listens, in whatever way it logs: programs wait for this line."""
+    print(listeners.announcement(), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,299 @@
+"""A connection: carries bytes between a socket and the protocol, and bounds what a peer can cost.
+
+- One read, one write: all replies to the frames of one read leave together.
+- Backpressure: while the peer does not take what was written, it is not read from. The buffers
+  thus hold what one read can cause, and no more.
+- Turns: a peer that fills the read buffer waits for its next turn behind all the others.
+- One timer, for the one thing that is waited for now: the handshake, a sign of life, a peer that
+  reads again, the end of the connection.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import cast
+
+from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
+from websockets.frames import CloseCode
+from websockets.http11 import Request
+from websockets.protocol import OPEN, SEND_EOF
+
+from server.handshake import decide
+from server.hub import Hub
+from server.protocol import ReplyProtocol
+from server.site import plain_response
+
+__all__ = ["Connection"]
+
+logger = logging.getLogger("wsroll.server")
+
+READ_SIZE = 2**14
+"""Bytes read in one turn: few enough that the turn of a flooding peer ends within milliseconds,
+enough for hundreds of requests."""
+
+WRITE_LIMIT = 2**16
+"""Bytes written but not taken by the peer, from which on it is not read from."""
+
+# One buffer serves all connections: what a read puts into it is taken out before the next one.
+_read_buffer = bytearray(READ_SIZE)
+
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+class Connection(asyncio.BufferedProtocol):
+    """The server's end of one TCP, TLS or Unix connection.
+
+    Args:
+        hub: What all connections of the server share.
+    """
+
+    __slots__ = (
+        "_head",
+        "_hub",
+        "_last_read",
+        "_paused",
+        "_pinged_at",
+        "_protocol",
+        "_timer",
+        "_transport",
+        "opened",
+    )
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._protocol: ReplyProtocol = hub.new_protocol()
+        self._transport: asyncio.Transport
+        # The request line and headers, until they are complete.
+        self._head: bytearray | None = bytearray()
+        self._paused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_read = 0.0
+        self._pinged_at = 0.0
+        self.opened = False
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the opening handshake."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        self._hub.connections.add(self)
+        self._wait(self._hub.settings.open_timeout, self._handshake_timed_out)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Give the buffer that all connections read into."""
+        return _read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Answer all that one read brought."""
+        self._last_read = self._hub.loop.time()
+        self._receive(_read_buffer[:nbytes])
+        if nbytes == READ_SIZE and not (self._paused or self._transport.is_closing()):
+            self._transport.pause_reading()
+            self._hub.loop.call_soon(self._read_on)
+
+    def eof_received(self) -> bool:
+        """End the connection once what it is owed is written, since the peer sends no more.
+
+        Every request that came before has been answered: returning False closes the transport
+        behind the replies.
+        """
+        self._protocol.receive_eof()
+        self._wait(self._hub.settings.close_timeout, self.abort)
+        return False
+
+    def pause_writing(self) -> None:
+        """Stop reading from a peer that does not read."""
+        self._paused = True
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+        if self._protocol.state is OPEN:
+            self._wait(self._hub.settings.stall_timeout, self._stalled)
+
+    def resume_writing(self) -> None:
+        """Read again from a peer that reads again."""
+        self._paused = False
+        self._read_on()
+        if self._protocol.state is OPEN:
+            self._wait(self._hub.settings.ping_interval, self._look_for_life)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take leave of the connection."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.opened:
+            self._protocol.receive_eof()
+            close = self._protocol.close_sent or self._protocol.close_rcvd
+            code = close.code if close is not None else CloseCode.ABNORMAL_CLOSURE
+            self._hub.count_close(code)
+            logger.debug("a connection closed with code %d", code)
+        self._hub.leave(self)
+
+    # What the server calls.
+
+    def go_away(self) -> None:
+        """Start the closing handshake with code 1001. All that was read has been answered."""
+        if self._protocol.state is OPEN:
+            self._protocol.send_close(CloseCode.GOING_AWAY, "the server is stopping")
+            self._flush()
+            self._wait(self._hub.settings.close_timeout, self.abort)
+
+    def abort(self) -> None:
+        """End the connection at once, with all that is not written yet."""
+        self._transport.abort()
+
+    # Receiving and sending.
+
+    def _receive(self, data: bytearray) -> None:
+        if self._head is not None:
+            data = self._receive_head(data)
+            if not self.opened:
+                return
+        protocol = self._protocol
+        answered = protocol.requests
+        failed = protocol.parser_exc
+        protocol.receive_data(data)
+        self._hub.count_traffic(requests=protocol.requests - answered, received=len(data))
+        self._flush()
+        if protocol.parser_exc is not failed:
+            logger.info("%s: closing: %s", self._peer(), protocol.close_sent)
+
+    def _flush(self) -> None:
+        """Write all that the protocol has to say, at once."""
+        writes = self._protocol.data_to_send()
+        if not writes:
+            return
+        data = b"".join(writes)
+        if data:
+            self._transport.write(data)
+            self._hub.counters.add("sent", len(data))
+        if writes[-1] == SEND_EOF:
+            self._end()
+
+    def _end(self) -> None:
+        """Close the connection: our end first, so that the peer gets all that was written.
+
+        Closing a socket with data unread makes the kernel send a reset, which can overtake the
+        last replies; so what still comes is read and discarded, until the peer closes its end or
+        the close time-out is over.
+        """
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+        self._wait(self._hub.settings.close_timeout, self.abort)
+
+    def _read_on(self) -> None:
+        if not (self._paused or self._transport.is_closing()):
+            self._transport.resume_reading()
+
+    # The opening handshake.
+
+    def _receive_head(self, data: bytearray) -> bytearray:
+        """Answer the request once its head is complete, and return what came behind it.
+
+        That has to wait for the answer: the library's parser would act on it before.
+        """
+        assert self._head is not None
+        searched = max(0, len(self._head) - len(_END_OF_HEAD) + 1)
+        self._head += data
+        found = self._head.find(_END_OF_HEAD, searched)
+        size = len(self._head) if found < 0 else found + len(_END_OF_HEAD)
+        limit = self._hub.settings.max_header_size
+        if size > limit:
+            self._refuse(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "header size",
+                f"The request's head is larger than {limit} bytes.",
+            )
+        elif found >= 0:
+            rest = self._head[size:]
+            self._protocol.receive_data(self._head[:size])
+            self._head = None
+            self._answer_request()
+            return rest
+        return bytearray()
+
+    def _answer_request(self) -> None:
+        protocol = self._protocol
+        events = protocol.events_received()
+        if not events:
+            self._refuse_unparsed()
+            return
+        request = events[0]
+        assert isinstance(request, Request)
+        response, refusal = decide(self._hub, protocol, request)
+        protocol.send_response(response)
+        if refusal is not None:
+            body = bytes(response.body).decode(errors="replace")
+            self._log_refusal(refusal, " ".join(body.split()))
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.opened = True
+            self._hub.count_opening()
+            logger.debug("%s: opened", self._peer())
+            self._wait(self._hub.settings.ping_interval, self._look_for_life)
+        self._flush()
+
+    def _refuse_unparsed(self) -> None:
+        error = self._protocol.handshake_exc
+        if isinstance(error, HeaderLineTooLong | RequestLineTooLong | TooManyHeaders):
+            self._log_refusal("header size", str(error))
+        else:
+            self._log_refusal("malformed", str(error))
+            # Here the library would close without a word.
+            response = plain_response(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
+            self._transport.write(response.serialize())
+        self._flush()
+
+    def _refuse(self, status: HTTPStatus, reason: str, text: str) -> None:
+        """Refuse a request whose head is not complete."""
+        self._head = None
+        self._protocol.send_response(plain_response(status, f"{text}\n"))
+        self._log_refusal(reason, text)
+        self._flush()
+
+    def _log_refusal(self, reason: str, text: str) -> None:
+        self._hub.counters.add(("refused", reason))
+        logger.info("%s: refused (%s): %s", self._peer(), reason, text)
+
+    # The timer.
+
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        """Have something done unless something else is waited for before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._hub.loop.call_later(seconds, then)
+
+    def _handshake_timed_out(self) -> None:
+        self._refuse(
+            HTTPStatus.REQUEST_TIMEOUT,
+            "timeout",
+            f"No complete request came within {self._hub.settings.open_timeout:g} seconds.",
+        )
+
+    def _look_for_life(self) -> None:
+        """Ping a silent peer, and fail the connection when no sign of life follows."""
+        now = self._hub.loop.time()
+        settings = self._hub.settings
+        next_ping = self._last_read + settings.ping_interval
+        if self._last_read < self._pinged_at:
+            logger.info("%s: cut off: no pong in %g s", self._peer(), settings.pong_timeout)
+            self._protocol.fail(CloseCode.INTERNAL_ERROR, "no pong in time")
+        elif now < next_ping:
+            self._wait(next_ping - now, self._look_for_life)
+        else:
+            self._pinged_at = now
+            self._wait(settings.pong_timeout, self._look_for_life)
+            self._protocol.send_ping(b"")
+        self._flush()
+
+    def _stalled(self) -> None:
+        logger.info(
+            "%s: cut off: it has not read for %g s", self._peer(), self._hub.settings.stall_timeout
+        )
+        self.abort()
+
+    def _peer(self) -> str:
+        address = self._transport.get_extra_info("peername")
+        return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "unix socket"

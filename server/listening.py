@@ -1,0 +1,159 @@
+"""Where a server listens: its sockets, and the address by which it is announced."""
+
+import errno
+import ipaddress
+import os
+import socket
+import stat
+from pathlib import Path
+
+from server.settings import Settings
+from wire.address import announcement
+
+__all__ = ["ListenError", "Listeners", "listen"]
+
+BACKLOG = 4096
+"""How many connections may wait to be accepted. The usual 100 makes a burst of clients wait a
+second or more, until the kernel asks again; the kernel itself caps this (net.core.somaxconn)."""
+
+
+class ListenError(Exception):
+    """The server cannot listen where it shall; the message says why and what to do."""
+
+
+class Listeners:
+    """The bound sockets of a server.
+
+    Args:
+        settings: Where to listen.
+        sockets: The sockets, bound but not yet listening.
+    """
+
+    def __init__(self, settings: Settings, sockets: list[socket.socket]) -> None:
+        self.sockets = sockets
+        self._settings = settings
+
+    @property
+    def port(self) -> int:
+        """The TCP port, 0 for a Unix socket."""
+        return 0 if self._settings.unix else int(self.sockets[0].getsockname()[1])
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can connect to the TCP sockets."""
+        return self._settings.unix is None and all(
+            ipaddress.ip_address(listener.getsockname()[0]).is_loopback for listener in self.sockets
+        )
+
+    def announcement(self) -> str:
+        """Return the line that says where the server listens."""
+        settings = self._settings
+        if settings.unix is not None:
+            return f"Listening on the Unix socket {settings.unix}"
+        host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
+        authority = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        secure = "s" if settings.secure else ""
+        page = f"http{secure}://{authority}/" if settings.http else None
+        return announcement(f"ws{secure}://{authority}/", page)
+
+    def close(self) -> None:
+        """Close the sockets, and remove the Unix socket's file."""
+        for listener in self.sockets:
+            listener.close()
+        if self._settings.unix is not None:
+            self._settings.unix.unlink(missing_ok=True)
+
+
+def listen(settings: Settings) -> Listeners:
+    """Bind the sockets of a server, one for each address of its host.
+
+    Raises:
+        ListenError: If the host is unknown or the address is taken.
+    """
+    if settings.unix is not None:
+        return Listeners(settings, [_bind_unix(settings.unix)])
+    place = f"{settings.host}:{settings.port}"
+    try:
+        found = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError) as error:
+        raise ListenError(f"the host {settings.host!r} is not known: {_reason(error)}") from None
+    sockets: list[socket.socket] = []
+    port = settings.port
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            try:
+                sockets.append(_bind_tcp(family, (address[0], port, *address[2:]), settings))
+            except OSError as error:
+                # A machine may know of ::1 and have no IPv6.
+                if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(found) > 1:
+                    continue
+                raise
+            # With port 0 the first address picks the port for all.
+            port = sockets[0].getsockname()[1]
+    except OSError as error:
+        for bound in sockets:
+            bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ListenError(
+                f"port {port} is already in use on {settings.host}; "
+                "end what listens there, or choose another with --port (0 picks a free one)"
+            ) from None
+        raise ListenError(f"cannot listen on {place}: {_reason(error)}") from None
+    if not sockets:
+        raise ListenError(f"cannot listen on {place}: this machine has no such address")
+    return Listeners(settings, sockets)
+
+
+def _bind_tcp(family: int, address: tuple[object, ...], settings: Settings) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            # Elsewhere this option would let two servers share a port by accident.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if settings.workers != 1:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    try:
+        if stat.S_ISSOCK(path.stat().st_mode) and not _answers(path):
+            # Left behind by a server that was killed.
+            path.unlink()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise ListenError(f"cannot listen on {path}: {_reason(error)}") from None
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ListenError(f"{path} already exists; remove it or choose another path") from None
+        raise ListenError(f"cannot listen on {path}: {_reason(error)}") from None
+    return listener
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True
+    return True
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()

@@ -1,0 +1,125 @@
+"""One server process: listens, serves, and stops in bounded time."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+
+from server.connection import Connection
+from server.counters import Counters
+from server.descriptors import call_at_end_of_file
+from server.hub import Hub
+from server.listening import BACKLOG
+from server.settings import Settings
+
+__all__ = ["serve"]
+
+logger = logging.getLogger("wsroll.server")
+
+
+async def serve(
+    settings: Settings,
+    counters: Counters,
+    sockets: Sequence[socket.socket],
+    *,
+    local: bool,
+    tls: ssl.SSLContext | None,
+    stop_signals: Sequence[signal.Signals],
+    stop_fd: int | None,
+    started: Callable[[], None],
+) -> None:
+    """Serve until a signal comes or a file reaches its end.
+
+    Args:
+        settings: The server's settings.
+        counters: Where to count.
+        sockets: Bound sockets.
+        local: Whether only this machine can connect.
+        tls: The TLS context, or None to serve without TLS.
+        stop_signals: Signals that stop the server; a second one ends it at once.
+        stop_fd: A file descriptor whose end of file stops the server as well.
+        started: Called once clients can connect.
+    """
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_ExceptionHandler())
+    hub = Hub(settings, counters, local=local)
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def ask_to_stop() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    _on_signals(loop, stop_signals, ask_to_stop)
+    if stop_fd is not None:
+        call_at_end_of_file(stop_fd, lambda: loop.call_soon_threadsafe(stop.set))
+    listeners = [
+        await loop.create_server(
+            lambda: Connection(hub),
+            sock=listener,
+            backlog=BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=settings.open_timeout if tls else None,
+            ssl_shutdown_timeout=settings.close_timeout if tls else None,
+        )
+        for listener in sockets
+    ]
+    started()
+    await stop.wait()
+    for listener in listeners:
+        listener.close()
+    await _stop(hub, hurry)
+
+
+async def _stop(hub: Hub, hurry: asyncio.Event) -> None:
+    """Close every connection in order, or by force once the grace is over."""
+    hub.stopping = True
+    for connection in list(hub.connections):
+        connection.go_away()
+    closed = asyncio.ensure_future(hub.wait_until_closed())
+    hurried = asyncio.ensure_future(hurry.wait())
+    await asyncio.wait(
+        (closed, hurried), timeout=hub.settings.grace, return_when=asyncio.FIRST_COMPLETED
+    )
+    for waiting in (closed, hurried):
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting
+    left = [connection for connection in hub.connections if connection.opened]
+    if left:
+        logger.warning("%d connections did not close in time and were cut off", len(left))
+    for connection in list(hub.connections):
+        connection.abort()
+
+
+def _on_signals(
+    loop: asyncio.AbstractEventLoop, signals: Sequence[signal.Signals], call: Callable[[], None]
+) -> None:
+    for number in signals:
+        try:
+            loop.add_signal_handler(number, call)
+        except NotImplementedError:
+            # Windows: the handler runs in the main thread, between two steps of the loop.
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(call))
+
+
+class _ExceptionHandler:
+    """Logs what goes wrong in the event loop, the same thing at most once a second.
+
+    Out of file descriptors, asyncio's own loop reports each connection that it cannot accept
+    (uvloop turns them away without a word); serving goes on.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        message = str(context.get("message"))
+        now = loop.time()
+        if now - self._last.get(message, -1.0) >= 1.0:
+            self._last[message] = now
+            error = context.get("exception")
+            traceback = error if isinstance(error, Exception) else None
+            is_ours = traceback is not None and not isinstance(error, OSError)
+            logger.error("%s: %s", message, error, exc_info=traceback if is_ours else None)
