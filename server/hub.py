@@ -22,7 +22,7 @@ __all__ = ["Hub"]
 library_logger = logging.getLogger("wsroll.protocol")
 library_logger.setLevel(logging.ERROR)
 
-ANSWERS: dict[str, Answer] = {"random": make_reply, "echo": bytes}
+ANSWERS: dict[str, Answer] = {"random": make_reply, "echo": lambda request: request}
 """How a server answers, by the name that its option gives it."""
 
 

@@ -25,10 +25,10 @@ class WrongReplyError(ValueError):
     """A reply that does not answer its request."""
 
 
-def make_reply(request: bytes | bytearray) -> bytes:
+def make_reply(request: bytes) -> bytes:
     """Return the reply to a request, with a number drawn afresh."""
     # random() has 53 bits, so no number is likelier than another by more than 1 in 10^14.
-    return bytes(request) + _ENDINGS[int(random() * len(_ENDINGS))]
+    return request + _ENDINGS[int(random() * HIGHEST)]
 
 
 def check_reply(request: bytes, reply: bytes) -> int:
