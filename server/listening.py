@@ -73,10 +73,17 @@ def listen(settings: Settings) -> Listeners:
     if settings.unix is not None:
         return Listeners(settings, [_bind_unix(settings.unix)])
     place = f"{settings.host}:{settings.port}"
+    # Both loopback addresses are localhost (RFC 6761, section 6.3), whatever the hosts file says.
+    is_localhost = settings.host.lower() == "localhost"
+    hosts = ("127.0.0.1", "::1") if is_localhost else (settings.host,)
     try:
-        found = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        found = [
+            info
+            for host in hosts
+            for info in socket.getaddrinfo(
+                host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+        ]
     except (OSError, UnicodeError) as error:
         raise ListenError(f"the host {settings.host!r} is not known: {_reason(error)}") from None
     sockets: list[socket.socket] = []
