@@ -181,6 +181,14 @@ def test_echo_returns_the_request_as_it_came(echo: Running) -> None:
         ]
 
 
+def test_echo_of_an_empty_text_goes_on(echo: Running) -> None:
+    """A reply of no bytes is a reply, and not the end of all replies."""
+    with echo.connect() as client:
+        for _ in range(3):
+            assert client.ask("") == ""
+        assert client.ask("more") == "more"
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_it_listens_on_both_loopback_addresses(plain: Running, host: str) -> None:
     """The default host, ``localhost``, is IPv4 and IPv6."""
