@@ -183,9 +183,13 @@ class RawClient:
     def read_response(self) -> tuple[int, str, bytes]:
         """Return status, head and body of an HTTP response that ends with the connection."""
         head = self.read_head()
+        return int(head.split()[1]), head, self.read_body()
+
+    def read_body(self) -> bytes:
+        """Return all bytes behind the head until the connection ends."""
         while self._fill():
             pass
-        return int(head.split()[1]), head, bytes(self._buffer[self._at :])
+        return bytes(self._buffer[self._at :])
 
     def read_frame(self) -> Frame | None:
         """Return the next frame, None at the end of the connection.
