@@ -104,6 +104,8 @@ def test_a_port_that_another_server_has() -> None:
         (["--grace", "-1"], ["--grace", "-1"]),
         (["--reply", "parrot"], ["--reply", "parrot"]),
         (["--origin", "example.org"], ["--origin", "example.org"]),
+        (["--origin", "http://["], ["--origin", "http://["]),
+        (["--origin", "https://example.org/page"], ["--origin", "https://example.org/page"]),
         (["--unix", "/no/such/folder/socket"], ["/no/such/folder/socket"]),
         (["--unix", "/tmp/" + "a" * 200], ["aaaa", "too long"]),
         (["--unix", "/tmp"], ["/tmp"]),

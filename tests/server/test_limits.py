@@ -295,7 +295,7 @@ def test_a_client_that_answers_no_ping() -> None:
 
 def test_a_client_that_answers_pings_stays() -> None:
     """However many intervals pass, and a request is a sign of life as well."""
-    with running("--ping-interval", "0.1", "--pong-timeout", "0.5") as server:
+    with running("--ping-interval", "0.1", "--pong-timeout", "0.3") as server:
         with server.connect() as client:
             for i in range(5):
                 ping = client.read_frame()
