@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -75,13 +76,17 @@ class Running:
         assert len(found) >= times, f"{text!r} is not in the log: {self.log}"
         return found[0]
 
-    def connect(self, *, receive_buffer: int | None = None) -> RawClient:
+    def connect(
+        self, *, receive_buffer: int | None = None, tls: ssl.SSLContext | None = None
+    ) -> RawClient:
         """Return a client with an open WebSocket."""
-        return RawClient(self.url, receive_buffer=receive_buffer).open()
+        return RawClient(self.url, receive_buffer=receive_buffer, tls=tls).open()
 
-    def get(self, path: str, method: str = "GET") -> tuple[int, str, bytes]:
+    def get(
+        self, path: str, method: str = "GET", tls: ssl.SSLContext | None = None
+    ) -> tuple[int, str, bytes]:
         """Return status, head and body of an HTTP response."""
-        with RawClient(self.url) as client:
+        with RawClient(self.url, tls=tls) as client:
             client.send(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             return client.read_response()
 

@@ -160,10 +160,7 @@ def is_plainly_local(origin: str) -> bool:
         if authority != origin:
             # What looks like a user name belongs to no origin, and changes not whose the host is.
             name = re.split("[/?#]", authority.rpartition("@")[2])[0]
-            if name.startswith("["):
-                name = name[1:].partition("]")[0]
-            elif name.count(":") == 1:
-                name = name.partition(":")[0]
+            name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
             if name == "localhost" or name.endswith(".localhost"):
                 return True
             try:

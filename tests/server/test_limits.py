@@ -47,7 +47,7 @@ def length_field(length: int, opcode: int = TEXT) -> bytes:
 # Message size: 1009.
 
 
-@pytest.mark.parametrize("length", [MIB + 1, 2**32, 2**62, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("length", [MIB + 126, 2**32, 2**62, 2**63, 2**64 - 1])
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_a_length_field_beyond_the_limit(plain: Running, length: int, opcode: int) -> None:
     """Refused by its header alone, with the replies owed before."""
@@ -59,6 +59,14 @@ def test_a_length_field_beyond_the_limit(plain: Running, length: int, opcode: in
         assert close_code(client.read_frame()) == 1009
         assert client.read_frame() is None
     plain.wait_for_log("1009")
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_one_byte_beyond_the_limit(plain: Running, opcode: int) -> None:
+    """A MiB and a byte, in one frame."""
+    with plain.connect() as client:
+        client.send(frame(opcode, b"x" * (MIB + 1)))
+        assert close_code(client.read_frame()) == 1009
 
 
 def test_fragments_up_to_the_limit_and_one_byte_beyond() -> None:

@@ -83,7 +83,10 @@ class Model:
             length = int.from_bytes(stream[at : at + width], "big")
         at += width
         if length > self._limit - len(self._message or b"") and not (is_control and not bad):
-            return self._end(1009, *([1002] if bad else []))
+            # The library is told of a limit that leaves room for a control frame, so up to there it
+            # may wait for the frame's end before it refuses.
+            waits = length <= self._limit + 125 and len(stream) < at + 4 + length
+            return self._end(1009, *([1002] if bad else []), *([None] if waits else []))
         if len(stream) < at + 4 + length:
             return self._end(1002, None) if bad else None
         if bad:

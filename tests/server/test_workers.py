@@ -1,0 +1,167 @@
+"""Several workers on one port: one server to its clients, its operator and its parent."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.server.raw import CLOSE, TEXT, RawClient, close_code, frame
+from tests.server.running import Running, running
+from wire.exchange import check_reply
+
+
+def workers(server: Running) -> list[int]:
+    """Return the process ids of a server's children."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
+    return [int(pid) for pid in children.split()]
+
+
+def sample(server: Running, name: str) -> float:
+    """Return a metric."""
+    body = server.get("/metrics")[2].decode()
+    for family in text_string_to_metric_families(body):
+        for one in family.samples:
+            if one.name == name:
+                return one.value
+    raise AssertionError(f"no {name} in {body}")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture
+def pair() -> Iterator[Running]:
+    """A server with two workers, of which nothing may be left."""
+    with running("--workers", "2") as server:
+        known = set(workers(server))
+        assert len(known) == 2
+        yield server
+        known |= set(workers(server))
+        assert server.process.stdin is not None
+        server.process.stdin.close()
+        assert server.wait() == 0
+    assert not [pid for pid in known if is_running(pid)]
+
+
+def open_many(server: Running, stack: contextlib.ExitStack, count: int) -> list[RawClient]:
+    """Return open connections, each of which came to one worker or the other."""
+    return [stack.enter_context(server.connect()) for _ in range(count)]
+
+
+def test_workers_share_the_connections_and_the_metrics_are_the_sum(pair: Running) -> None:
+    """Whichever worker answers the scrape."""
+    with contextlib.ExitStack() as stack:
+        clients = open_many(pair, stack, 40)
+        for client in clients:
+            check_reply(b"Request 1", client.ask("Request 1").encode())
+        for _ in range(10):
+            assert sample(pair, "wsroll_connections") == 40
+            assert sample(pair, "wsroll_requests_total") == 40
+        # Both have their part in it: the files of each are more than without connections.
+        sockets = [len(os.listdir(f"/proc/{pid}/fd")) for pid in workers(pair)]
+        assert min(sockets) > 12, sockets
+
+
+def test_a_worker_that_dies_is_replaced(pair: Running) -> None:
+    """And said so; the connections of the others live on, the count forgets its own."""
+    with contextlib.ExitStack() as stack:
+        clients = open_many(pair, stack, 40)
+        killed = workers(pair)[0]
+        os.kill(killed, signal.SIGKILL)
+        pair.wait_for_log(f"process {killed}) died with signal 9")
+        alive = [client for client in clients if answers(client)]
+        assert 0 < len(alive) < 40
+        pair.wait_for_log("started again")
+        assert len(workers(pair)) == 2
+        assert killed not in workers(pair)
+        newcomers = open_many(pair, stack, 20)
+        assert all(answers(client) for client in newcomers)
+        assert sample(pair, "wsroll_connections") == len(alive) + 20
+
+
+def answers(client: RawClient) -> bool:
+    try:
+        check_reply(b"alive?", client.ask("alive?").encode())
+    except (OSError, AssertionError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_reach_all(number: signal.Signals) -> None:
+    """Every client is told, whichever worker has it, and no process is left."""
+    with running("--workers", "2", "--quiet") as server, contextlib.ExitStack() as stack:
+        known = workers(server)
+        clients = open_many(server, stack, 20)
+        for client in clients:
+            client.send(frame(TEXT, "Request 1") * 10)
+        server.signal(number)
+        for client in clients:
+            frames = client.close_in_turn()
+            assert close_code(frames[-1]) == 1001
+            for reply in frames[:-1]:
+                check_reply(b"Request 1", reply.payload)
+            client.socket.close()
+        assert server.wait() == 0
+        assert not [pid for pid in known if is_running(pid)]
+    assert server.log == server.announcement
+
+
+def test_ctrl_c_in_a_terminal_is_one_signal() -> None:
+    """A terminal sends SIGINT to every process of the group; still all is closed in order."""
+    with running("--workers", "2", before=os.setsid) as server, server.connect() as client:
+        client.ask("Request 1")
+        os.killpg(server.pid, signal.SIGINT)
+        received = client.read_frame()
+        assert close_code(received) == 1001
+        client.send(frame(CLOSE, b"\x03\xe9"))
+        assert client.read_frame() is None
+        client.socket.close()
+        assert server.wait() == 0
+
+
+def test_a_second_signal_ends_all_at_once() -> None:
+    """No waiting for a client that does not close."""
+    options = ("--workers", "2", "--grace", "600", "--close-timeout", "600")
+    with running(*options) as server, server.connect() as client:
+        known = workers(server)
+        server.signal(signal.SIGTERM)
+        assert close_code(client.read_frame()) == 1001
+        server.signal(signal.SIGTERM)
+        server.wait()
+        assert not [pid for pid in known if is_running(pid)]
+
+
+def test_workers_end_with_their_parent() -> None:
+    """Also when the parent is killed outright."""
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "server", "--port", "0", "--workers", "2"],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stderr is not None
+    with parent.stderr:
+        assert "Listening on" in parent.stderr.readline()
+        parent.kill()
+        parent.wait()
+        # Each worker holds the pipe open: its end is that of the last of them.
+        assert parent.stderr.read().count("Traceback") == 0
+
+
+def test_as_many_workers_as_cores() -> None:
+    """``--workers 0``."""
+    cores = os.cpu_count() or 1
+    with running("--workers", "0") as server:
+        assert len(workers(server)) == (cores if cores > 1 else 0)  # one needs no parent
