@@ -1,1 +1,4 @@
-"""The desktop client: a Qt window that sends a request at each press and shows the reply."""
+"""The Qt window: a button, a response, and behind them what a person needs to look at a WebSocket.
+
+``__main__`` (options, exit status) → ``application`` (loop, life cycle) → ``window`` → its parts.
+"""

@@ -1,0 +1,247 @@
+"""Colours, light and dark, and the style sheet that puts them on the widgets."""
+
+import dataclasses
+import enum
+from pathlib import Path
+from typing import TypeVar
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QGuiApplication, QPalette
+from PySide6.QtWidgets import QApplication, QWidget
+
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "Appearance",
+    "Colors",
+    "apply",
+    "current_colors",
+    "named",
+    "set_property",
+]
+
+
+W = TypeVar("W", bound=QWidget)
+
+
+class Appearance(enum.Enum):
+    """Which colours to use."""
+
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+@dataclasses.dataclass(frozen=True)
+class Colors:
+    """The colours by their roles; text on its ground has a contrast of at least 4.5 (WCAG AA)."""
+
+    window: str
+    card: str
+    border: str
+    text: str
+    muted: str
+    accent: str
+    accent_strong: str
+    on_accent: str
+    good: str
+    busy: str
+    bad: str
+    notice: str
+    alarm: str
+
+
+LIGHT = Colors(
+    window="#f5f6f8",
+    card="#ffffff",
+    border="#d3d7de",
+    text="#1b1f27",
+    muted="#596273",
+    accent="#2456d6",
+    accent_strong="#1b44ae",
+    on_accent="#ffffff",
+    good="#0f7540",
+    busy="#8a5a00",
+    bad="#b3261e",
+    notice="#eaf0fe",
+    alarm="#fdeceb",
+)
+
+DARK = Colors(
+    window="#15181e",
+    card="#1e222a",
+    border="#3a414d",
+    text="#e9ecf2",
+    muted="#a0a9b8",
+    accent="#8cb0ff",
+    accent_strong="#adc7ff",
+    on_accent="#0c1a3a",
+    good="#5fd196",
+    busy="#f0bd5b",
+    bad="#ff8f86",
+    notice="#212c45",
+    alarm="#40211f",
+)
+
+_SHEET = """
+QWidget {{ color: {text}; }}
+QWidget#window, QDialog, QScrollArea, QWidget#page {{ background: {window}; }}
+QToolTip {{ color: {text}; background: {card}; border: 1px solid {border}; padding: 4px; }}
+
+QLineEdit, QComboBox, QSpinBox, QPlainTextEdit {{
+    background: {card}; border: 1px solid {border}; border-radius: 6px; padding: 6px 9px;
+    selection-background-color: {accent}; selection-color: {on_accent};
+}}
+QComboBox QLineEdit, QSpinBox QLineEdit {{ border: none; padding: 0; background: transparent; }}
+QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QPlainTextEdit:focus {{
+    border: 2px solid {accent}; padding: 5px 8px;
+}}
+QComboBox QLineEdit:focus {{ border: none; padding: 0; }}
+QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled {{ color: {muted}; }}
+QComboBox::drop-down {{ border: none; width: 28px; }}
+QComboBox::down-arrow {{ image: url("{chevron}"); width: 12px; height: 12px; }}
+QComboBox QAbstractItemView {{
+    background: {card}; border: 1px solid {border}; padding: 4px;
+    selection-background-color: {accent}; selection-color: {on_accent};
+}}
+
+QPushButton {{
+    background: {card}; border: 1px solid {border}; border-radius: 6px; padding: 7px 14px;
+}}
+QPushButton:hover {{ border-color: {muted}; }}
+QPushButton:pressed {{ background: {notice}; }}
+QPushButton:focus {{ border: 2px solid {accent}; padding: 6px 13px; }}
+QPushButton:disabled {{ color: {muted}; background: {window}; }}
+QPushButton[primary="true"] {{
+    background: {accent}; color: {on_accent}; border-color: {accent}; font-weight: 600;
+}}
+QPushButton[primary="true"]:hover, QPushButton[primary="true"]:pressed {{
+    background: {accent_strong}; border-color: {accent_strong};
+}}
+QPushButton[primary="true"]:focus {{ border: 2px solid {text}; }}
+QPushButton[primary="true"]:disabled {{
+    background: {border}; color: {muted}; border-color: {border};
+}}
+QPushButton#send {{ font-size: 15pt; padding: 13px 24px; border-radius: 9px; }}
+QPushButton#send:focus {{ padding: 12px 23px; }}
+QPushButton[flat="true"] {{ background: transparent; border-color: transparent; }}
+QPushButton[flat="true"]:hover {{ border-color: {muted}; }}
+QPushButton[flat="true"]:focus {{ border: 2px solid {accent}; }}
+
+QTabWidget::pane {{ border: none; border-top: 1px solid {border}; }}
+QTabBar {{ background: transparent; }}
+QTabBar::tab {{
+    background: transparent; color: {muted}; padding: 9px 16px; margin-right: 4px;
+    border: none; border-bottom: 3px solid transparent;
+}}
+QTabBar::tab:hover {{ color: {text}; }}
+QTabBar::tab:selected {{ color: {text}; font-weight: 600; border-bottom-color: {accent}; }}
+QTabBar::tab:focus {{ color: {accent}; }}
+
+QFrame#card {{ background: {card}; border: 1px solid {border}; border-radius: 10px; }}
+QFrame#notice {{ background: {notice}; border: 1px solid {accent}; border-radius: 8px; }}
+QFrame#strip {{ background: {alarm}; border: 1px solid {bad}; border-radius: 8px; }}
+
+QLabel[role="muted"] {{ color: {muted}; }}
+QLabel[role="bad"] {{ color: {bad}; }}
+QLabel[role="good"] {{ color: {good}; }}
+QLabel[role="heading"] {{ font-weight: 600; }}
+QLabel#state {{ font-weight: 600; }}
+QLabel#state[state="CONNECTED"] {{ color: {good}; }}
+QLabel#state[state="CONNECTING"], QLabel#state[state="CLOSING"] {{ color: {busy}; }}
+QLabel#state[state="DISCONNECTED"] {{ color: {bad}; }}
+QLabel#response {{ font-size: 24pt; }}
+QLabel#response[empty="true"] {{ color: {muted}; font-size: 16pt; }}
+QLabel#figure {{ font-size: 15pt; }}
+QLabel#verdict {{ font-size: 13pt; font-weight: 600; }}
+
+QTableView {{
+    background: {card}; alternate-background-color: {window}; border: 1px solid {border};
+    border-radius: 6px; gridline-color: transparent;
+    selection-background-color: {accent}; selection-color: {on_accent};
+}}
+QTableView:focus {{ border: 2px solid {accent}; }}
+QHeaderView {{ background: {card}; }}
+QHeaderView::section {{
+    background: {card}; color: {muted}; border: none; border-bottom: 1px solid {border};
+    padding: 6px 8px;
+}}
+QTableCornerButton::section {{ background: {card}; border: none; }}
+QProgressBar {{
+    background: {border}; border: none; border-radius: 5px; min-height: 10px; max-height: 10px;
+}}
+QProgressBar::chunk {{ background: {accent}; border-radius: 5px; }}
+QScrollBar {{ background: transparent; border: none; }}
+QScrollBar:vertical {{ width: 10px; }}
+QScrollBar:horizontal {{ height: 10px; }}
+QScrollBar::handle {{
+    background: {border}; border-radius: 5px; min-height: 28px; min-width: 28px;
+}}
+QScrollBar::handle:hover {{ background: {muted}; }}
+QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
+QMenu {{ background: {card}; border: 1px solid {border}; padding: 4px; }}
+QMenu::item {{ padding: 6px 22px; border-radius: 4px; }}
+QMenu::item:selected {{ background: {accent}; color: {on_accent}; }}
+"""
+
+# Style sheets take pictures from files only.
+_CHEVRON = Path(__file__).with_name("chevron.svg").as_posix()
+
+_current = LIGHT
+
+
+def current_colors() -> Colors:
+    """Return the colours in use, for what is painted rather than styled."""
+    return _current
+
+
+def apply(appearance: Appearance) -> Colors:
+    """Put the colours on every widget of the application, and return them."""
+    global _current
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    dark = appearance is Appearance.DARK or (
+        appearance is Appearance.SYSTEM
+        and QGuiApplication.styleHints().colorScheme() is Qt.ColorScheme.Dark
+    )
+    _current = DARK if dark else LIGHT
+    application.setPalette(_palette(_current))
+    application.setStyleSheet(_SHEET.format(chevron=_CHEVRON, **dataclasses.asdict(_current)))
+    return _current
+
+
+def named(widget: W, name: str, role: str = "") -> W:
+    """Return a widget under the name, or in the role, by which the style sheet knows it."""
+    widget.setObjectName(name)
+    if role:
+        widget.setProperty("role", role)
+    return widget
+
+
+def set_property(widget: QWidget, name: str, value: object) -> None:
+    """Set a property that the style sheet asks for, and have it look again."""
+    if widget.property(name) != value:
+        widget.setProperty(name, value)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
+def _palette(colors: Colors) -> QPalette:
+    """Return the colours for what the style paints by itself."""
+    palette = QPalette()
+    role = QPalette.ColorRole
+    for roles, color in (
+        ((role.Window, role.AlternateBase), colors.window),
+        ((role.Base, role.Button, role.ToolTipBase), colors.card),
+        ((role.WindowText, role.Text, role.ButtonText, role.ToolTipText), colors.text),
+        ((role.PlaceholderText,), colors.muted),
+        ((role.Highlight, role.Link, role.Accent), colors.accent),
+        ((role.HighlightedText,), colors.on_accent),
+        ((role.Mid, role.Dark), colors.border),
+    ):
+        for each in roles:
+            palette.setColor(each, QColor(color))
+    for each in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, each, QColor(colors.muted))
+    return palette

@@ -1,0 +1,94 @@
+"""The program as a process: how it ends, and what it leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Queue
+
+import pytest
+from websockets.sync.server import ServerConnection, serve
+
+from tests.conftest import skip_unless_ci
+from tests.desktop_client.screen import PATIENCE, Desktop, Screen, missing_programs, screen
+from wire.exchange import make_reply
+
+
+@pytest.fixture(scope="module")
+def real_screen() -> Iterator[Screen]:
+    if missing := missing_programs():
+        skip_unless_ci(f"{' and '.join(missing)}")
+    with screen() as made:
+        yield made
+
+
+def children(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(number) for number in found.stdout.split()]
+
+
+def test_a_bad_address_is_one_line_and_status_2() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "desktop_client", "http://localhost/"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "must start with ws:// or wss://" in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_the_window_in_order(
+    number: signal.Signals, server_url: str, real_screen: Screen, settings_file: Path
+) -> None:
+    desktop = Desktop(real_screen, settings_file, server_url)
+    desktop.process.send_signal(number)
+    assert desktop.wait() == (0, "")
+
+
+def test_real_keys_and_clicks_on_a_real_screen(real_screen: Screen, settings_file: Path) -> None:
+    connected = threading.Event()
+    heard: Queue[str | bytes] = Queue()
+
+    def answer(websocket: ServerConnection) -> None:
+        connected.set()
+        for request in websocket:
+            heard.put(request)
+            websocket.send(make_reply(str(request).encode()), text=True)
+
+    with serve(answer, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        desktop = Desktop(real_screen, settings_file, url)
+        assert connected.wait(PATIENCE)
+        empty = desktop.card()
+        desktop.press("Return")
+        assert heard.get(timeout=PATIENCE) == "Request 0"
+        first = desktop.card_after(empty)
+        width, height = desktop.size()
+        desktop.click(width // 2, height - 50)
+        assert heard.get(timeout=PATIENCE) == "Request 1"
+        desktop.card_after(first)
+        desktop.press("alt+m", "ctrl+a")
+        desktop.type("Hello {i}")
+        desktop.press("Tab", "space")
+        assert heard.get(timeout=PATIENCE) == "Hello 2"
+        assert desktop.end() == (0, "")
+        server.shutdown()
+
+
+def test_no_child_outlives_the_window(
+    unused_port: int, real_screen: Screen, settings_file: Path
+) -> None:
+    desktop = Desktop(real_screen, settings_file, f"ws://localhost:{unused_port}/")
+    while not (found := children(desktop.process.pid)):
+        desktop.press("alt+l")
+    (child,) = found
+    assert desktop.end() == (0, "")
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
