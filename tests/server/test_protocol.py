@@ -282,6 +282,15 @@ def test_each_cut_of_a_stream(text: bytes) -> None:
     check_stream(stream, [1])
 
 
+def test_what_looks_like_a_frame_inside_a_frame() -> None:
+    """A payload is no frame, also where a read begins with it just after a short text."""
+    inside = frame(TEXT, "no request")
+    outside = frame(BINARY, inside + inside, mask=bytes(4))
+    first = frame(TEXT, "a request")
+    for cut in range(1, len(outside)):
+        check_stream(first + outside + first, [len(first), cut, len(outside) - cut, len(first)])
+
+
 @settings(max_examples=150, deadline=None, database=None)
 @given(streams, cuts)
 def test_frame_sequences_over_a_socket(echo: Running, stream: bytes, cuts: list[int]) -> None:

@@ -1,6 +1,8 @@
 """Each request gets its one reply, in order, however it comes and whatever follows it."""
 
+import signal
 import socket
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -135,6 +137,23 @@ def test_50_000_requests_then_fin(plain: Running) -> None:
         assert all(received.opcode == CLOSE for received in client.read_to_end())
 
 
+def test_a_client_that_half_closes_and_reads_slowly(plain: Running) -> None:
+    """What is still in the server's own buffer when the FIN comes is sent as well."""
+    request = b"x" * 1000
+    with plain.connect(receive_buffer=4096) as client:
+
+        def send_all() -> None:
+            client.send(frame(TEXT, request) * 8000)
+            client.finish()
+
+        sender = threading.Thread(target=send_all)
+        sender.start()
+        for _ in range(8000):
+            check(client.read_frame(), TEXT, request)
+        assert client.read_frame() is None
+        sender.join()
+
+
 @pytest.mark.parametrize(
     ("bad", "code"),
     [
@@ -197,13 +216,33 @@ def test_it_listens_on_both_loopback_addresses(plain: Running, host: str) -> Non
 
 
 def test_it_listens_on_a_unix_socket(tmp_path: Path) -> None:
-    """``--unix`` serves the same, and leaves no file behind."""
+    """``--unix`` serves the same, stops the same, and leaves no file behind."""
     path = tmp_path / "wsroll.sock"
     with running("--unix", str(path)) as server:
         assert str(path) in server.announcement
         with RawClient(str(path)) as client:
             exchange_and_close(client)
+        with RawClient(str(path)) as client:
+            client.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.read_response()[0] == 200
+        with RawClient(str(path)) as client:
+            client.open()
+            server.signal(signal.SIGTERM)
+            assert close_code(client.close_in_turn()[-1]) == 1001
+        assert server.wait() == 0
     assert not path.exists()
+
+
+@pytest.mark.parametrize(("options", "compressed"), [((), False), (("--compress",), True)])
+def test_compression_is_off_unless_asked_for(options: tuple[str, ...], compressed: bool) -> None:
+    """A client that offers permessage-deflate gets it with ``--compress`` alone."""
+    with running("--reply", "echo", *options) as server, RawClient(server.url) as client:
+        client.send(handshake("localhost", "Sec-WebSocket-Extensions: permessage-deflate"))
+        assert ("permessage-deflate" in client.read_head()) == compressed
+        client.send(frame(TEXT, "a" * 1000))
+        reply = client.read_frame()
+        assert reply is not None
+        assert (reply.rsv, len(reply.payload) < 1000) == ((4, True) if compressed else (0, False))
 
 
 def exchange_and_close(client: RawClient) -> None:
