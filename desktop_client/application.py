@@ -17,9 +17,11 @@ from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
 from desktop_client import theme
+from desktop_client.bulk_run import BulkRun
 from desktop_client.connection import Connection
 from desktop_client.local_server import LocalServer
 from desktop_client.settings import Settings
+from desktop_client.tasks import Tasks
 from desktop_client.window import Window
 
 __all__ = ["opened", "prepare", "run"]
@@ -67,7 +69,9 @@ async def opened(url: str | None, settings: Settings) -> AsyncIterator[Window]:
     theme.apply(theme.Appearance(settings.text("appearance", "system")))
     connection = Connection()
     local_server = LocalServer()
-    window = Window(connection, local_server, settings)
+    bulk_run = BulkRun()
+    tasks = Tasks()
+    window = Window(connection, local_server, bulk_run, tasks, settings)
     with _exceptions(window):
         window.show()
         if url is not None:
@@ -78,9 +82,11 @@ async def opened(url: str | None, settings: Settings) -> AsyncIterator[Window]:
         finally:
             window.close()
             settings.save()
-            await asyncio.gather(local_server.aclose(), connection.aclose())
+            await asyncio.gather(
+                local_server.aclose(), bulk_run.aclose(), connection.aclose(), tasks.aclose()
+            )
             # By hand, since the garbage collector may come along on another thread.
-            for thing in (window, local_server, connection):
+            for thing in (window, bulk_run, local_server, connection):
                 shiboken6.delete(thing)
 
 

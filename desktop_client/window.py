@@ -1,9 +1,10 @@
 """The window: its parts, laid out and tied together. It holds no network code."""
 
 import dataclasses
+import functools
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtGui import QCloseEvent
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -15,13 +16,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_client import theme
 from desktop_client.bars import NoServerNotice, StateLine, TroubleStrip
+from desktop_client.bulk_panel import BulkPanel
+from desktop_client.bulk_run import BulkRun
 from desktop_client.connection import Connection, State
+from desktop_client.history import HistoryPanel
 from desktop_client.local_server import LocalServer
+from desktop_client.options_dialog import OptionsDialog
 from desktop_client.request_panel import RequestPanel
 from desktop_client.settings import Settings
 from desktop_client.target import Target
-from desktop_client.theme import named
+from desktop_client.tasks import Tasks
+from desktop_client.theme import Appearance, named
 from wire.address import check_url
 
 __all__ = ["Window"]
@@ -37,14 +44,25 @@ class Window(QWidget):
     closing = Signal()
 
     def __init__(
-        self, connection: Connection, local_server: LocalServer, settings: Settings
+        self,
+        connection: Connection,
+        local_server: LocalServer,
+        bulk_run: BulkRun,
+        tasks: Tasks,
+        settings: Settings,
     ) -> None:
         super().__init__()
         named(self, "window")
         self.connection = connection
         self.local_server = local_server
         self._settings = settings
-        self._options = Target("")
+        self._options = Target(
+            "",
+            subprotocol=settings.text("subprotocol"),
+            ca=settings.text("ca"),
+            certificate=settings.text("certificate"),
+            key=settings.text("key"),
+        )
         self.setWindowTitle(self.tr("wsroll"))
 
         self.address = QComboBox(insertPolicy=QComboBox.InsertPolicy.NoInsert)
@@ -63,13 +81,21 @@ class Window(QWidget):
         self.tabs = QTabWidget()
         self.tabs.tabBar().setExpanding(False)
         self.request_panel = RequestPanel(connection, settings)
-        self.tabs.addTab(self.request_panel, self.tr("&Request"))
+        self.history_panel = HistoryPanel(tasks.spawn)
+        self.bulk_panel = BulkPanel(bulk_run, connection, self.request_panel.message.text)
+        self.tabs.addTab(self.request_panel, self.tr("Re&quest"))
+        self.tabs.addTab(self.history_panel, self.tr("H&istory"))
+        self.tabs.addTab(self.bulk_panel, self.tr("&Bulk"))
+        options = QPushButton(self.tr("Optio&ns …"), flat=True)
+        options.setShortcut(QKeySequence("Ctrl+,"))
+        options.clicked.connect(self.ask_for_options)
 
         top = QHBoxLayout()
         top.setSpacing(10)
         top.addWidget(name)
         top.addWidget(self.address, stretch=1)
         top.addWidget(self.connect_button)
+        top.addWidget(options)
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 20, 24, 24)
         column.setSpacing(10)
@@ -81,7 +107,18 @@ class Window(QWidget):
 
         connection.changed.connect(self._refresh)
         connection.troubled.connect(self.strip.say)
+        connection.logged.connect(self.history_panel.model.add)
         self.request_panel.troubled.connect(self.strip.say)
+        self.history_panel.troubled.connect(self.strip.say)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._use_colors)
+        for number in range(self.tabs.count()):
+            QShortcut(
+                QKeySequence(f"Ctrl+{number + 1}"),
+                self,
+                functools.partial(self.tabs.setCurrentIndex, number),
+            )
+        QShortcut(QKeySequence.StandardKey.Quit, self, self.close)
+        QShortcut(QKeySequence.StandardKey.Close, self, self.close)
         self.notice.wanted.connect(self._start_local_server)
         local_server.listening.connect(self._use_local_server)
         local_server.failed.connect(self._lose_local_server)
@@ -105,11 +142,35 @@ class Window(QWidget):
         self.address.setEditText(url)
         self.connection.open(dataclasses.replace(self._options, url=url))
 
+    def ask_for_options(self) -> None:
+        """Ask for the options of connecting, and connect anew with them if they are others."""
+        dialog = OptionsDialog(
+            self, self._options, Appearance(self._settings.text("appearance", "system"))
+        )
+        dialog.accepted.connect(lambda: self._use_options(dialog))
+        dialog.open()
+
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         """Keep what lasts and let the program end."""
         self._settings.geometry = self.saveGeometry()
         self.closing.emit()
         event.accept()
+
+    def _use_options(self, dialog: OptionsDialog) -> None:
+        self._settings.set_text("appearance", dialog.chosen_appearance.value)
+        self._use_colors()
+        if dialog.target == self._options:
+            return
+        self._options = dialog.target
+        for name in ("subprotocol", "ca", "certificate", "key"):
+            self._settings.set_text(name, getattr(self._options, name))
+        if self.connection.is_open:
+            self.connect_to_address()
+
+    def _use_colors(self) -> None:
+        theme.apply(Appearance(self._settings.text("appearance", "system")))
+        self.request_panel.refresh()
+        self.bulk_panel.change_colors()
 
     def _toggle(self) -> None:
         if self.connection.is_open:

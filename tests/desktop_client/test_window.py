@@ -3,7 +3,10 @@
 import asyncio
 import functools
 import re
+import socket
+from urllib.parse import urlsplit
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
@@ -178,7 +181,8 @@ def test_without_a_server_one_is_a_click_away(
             await until(window.request_panel.button.isEnabled)
             window.request_panel.button.click()
             await until(lambda: shown(window).startswith("Response: Request 0: "))
-            assert window.local_server.is_running
-        assert not window.local_server.is_running
+            port = urlsplit(window.local_server.url).port
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port or 0))
 
     run(scenario())
