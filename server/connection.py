@@ -231,6 +231,8 @@ class Connection(asyncio.BufferedProtocol):
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self.opened = True
             self._hub.count_opening()
+            # The library's parser holds on to the request for as long as the connection lives.
+            request.headers.clear()
             logger.debug("%s: opened", self._peer())
             self._wait(self._hub.settings.ping_interval, self._look_for_life)
         self._flush()
