@@ -6,6 +6,7 @@ import functools
 import logging
 import math
 import os
+import re
 import signal
 import socket
 import ssl
@@ -34,6 +35,7 @@ DEFAULTS = Settings()
 
 option = functools.partial(cloup.option, show_envvar=True)
 
+ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s/?#@\[\]:]+)(:\d+)?/?", re.I)
 COUNT = click.IntRange(min=1)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -210,7 +212,7 @@ class Size(click.ParamType[int]):
         help="Stop when standard input ends, so as not to outlive the program that holds it.",
     ),
 )
-@cloup.version_option(package_name="wsroll", message="%(prog)s %(version)s")
+@cloup.version_option(package_name="wsroll", message="wsroll-server %(version)s")
 def main(*, verbose: bool, quiet: bool, log_json: bool, workers: int, **options: Any) -> None:
     """Answer each WebSocket request with the request and a random number from 1 to 100.
 
@@ -248,6 +250,12 @@ def _check(settings: Settings) -> None:
         raise click.UsageError("--unix: this platform has no Unix sockets.")
     if settings.workers > 1 and (settings.unix or not hasattr(socket, "SO_REUSEPORT")):
         raise click.UsageError("--workers: only a TCP port, on Linux or macOS, can be shared.")
+
+    for origin in settings.origins:
+        if not ORIGIN.fullmatch(origin):
+            raise click.UsageError(
+                f"--origin: {origin!r} is no origin such as https://example.org."
+            )
 
 
 def _run_alone(
@@ -292,7 +300,7 @@ def _run_workers(
                     settings,
                     counters,
                     # The parent's sockets hold the port; only a worker's own ones listen.
-                    listen(same_port).sockets,
+                    listen(same_port, joining=True).sockets,
                     local=listeners.local,
                     tls=tls,
                     stop_signals=(signal.SIGTERM,),

@@ -63,6 +63,8 @@ def is_loopback(host: str) -> bool:
 
 def _host_name(authority: str) -> str:
     """Return the host of ``host:port`` in lower case, without the brackets of IPv6."""
+    if "@" in authority or "[" in authority[1:]:
+        return ""
     try:
         return urlsplit(f"//{authority}").hostname or ""
     except ValueError:

@@ -51,6 +51,11 @@ def decide(hub: Hub, protocol: ReplyProtocol, request: Request) -> Decision:
         return _refuse(
             HTTPStatus.FORBIDDEN, "origin", f"The origin {origin!r} may not connect here."
         )
+    if request.headers.get_all("Sec-WebSocket-Version") not in ([], ["13"]):
+        # Section 4.2.2; the library leaves the header out.
+        decision = _refuse(HTTPStatus.UPGRADE_REQUIRED, "malformed", "Only version 13 here.")
+        decision.response.headers["Sec-WebSocket-Version"] = "13"
+        return decision
     response = protocol.accept(request)
     accepted = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
     return Decision(response, None if accepted else "malformed")

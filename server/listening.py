@@ -64,8 +64,12 @@ class Listeners:
             self._settings.unix.unlink(missing_ok=True)
 
 
-def listen(settings: Settings) -> Listeners:
+def listen(settings: Settings, *, joining: bool = False) -> Listeners:
     """Bind the sockets of a server, one for each address of its host.
+
+    Args:
+        settings: Where to listen.
+        joining: Whether to share the port with sockets that are there, which must be our own.
 
     Raises:
         ListenError: If the host is unknown or the address is taken.
@@ -91,7 +95,11 @@ def listen(settings: Settings) -> Listeners:
     try:
         for family, _, _, _, address in dict.fromkeys(found):
             try:
-                sockets.append(_bind_tcp(family, (address[0], port, *address[2:]), settings))
+                place_to_be = (address[0], port, *address[2:])
+                if settings.workers > 1 and port and not joining:
+                    # Sockets that share a port would share another server's, too.
+                    _bind_tcp(family, place_to_be, shared=False).close()
+                sockets.append(_bind_tcp(family, place_to_be, shared=settings.workers > 1))
             except OSError as error:
                 # A machine may know of ::1 and have no IPv6.
                 if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(found) > 1:
@@ -113,7 +121,7 @@ def listen(settings: Settings) -> Listeners:
     return Listeners(settings, sockets)
 
 
-def _bind_tcp(family: int, address: tuple[object, ...], settings: Settings) -> socket.socket:
+def _bind_tcp(family: int, address: tuple[object, ...], *, shared: bool) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":
@@ -121,7 +129,7 @@ def _bind_tcp(family: int, address: tuple[object, ...], settings: Settings) -> s
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if settings.workers != 1:
+        if shared:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
     except OSError:

@@ -3,8 +3,8 @@
 import contextlib
 import json
 import logging
+import os
 import queue
-import sys
 import time
 from collections.abc import Iterator
 from logging.handlers import QueueHandler, QueueListener
@@ -23,7 +23,7 @@ def logging_to_stderr(level: int, *, as_json: bool) -> Iterator[None]:
     """Log to standard error from a thread of its own, as standard error may be a full pipe."""
     lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_SIZE)
     handler = _DroppingHandler(lines)
-    listener = QueueListener(lines, _use(logging.StreamHandler(sys.stderr), level, as_json))
+    listener = QueueListener(lines, _use(_StderrHandler(), level, as_json))
     _use(handler, level, as_json)
     listener.start()
     try:
@@ -35,7 +35,7 @@ def logging_to_stderr(level: int, *, as_json: bool) -> Iterator[None]:
 
 def log_to_stderr(level: int, *, as_json: bool) -> None:
     """Log to standard error directly, in a process that forks and so can have no threads."""
-    _use(logging.StreamHandler(sys.stderr), level, as_json)
+    _use(_StderrHandler(), level, as_json)
 
 
 def _use(handler: logging.Handler, level: int, as_json: bool) -> logging.Handler:
@@ -58,6 +58,23 @@ def _stop(listener: QueueListener) -> None:
         thread = getattr(listener, "_thread", None)
         if thread is not None:
             thread.join(LAST_WORDS)
+
+
+class _StderrHandler(logging.Handler):
+    """Writes each line with one system call.
+
+    It holds no lock and no buffer, for which the end of the process would wait in vain while
+    nobody reads standard error.
+    """
+
+    def createLock(self) -> None:  # noqa: N802 - the library's name
+        """Need no lock: only one thread writes."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = f"{self.format(record)}\n".encode(errors="backslashreplace")
+        with contextlib.suppress(OSError):  # the reader has gone
+            os.write(2, line)
 
 
 class _DroppingHandler(QueueHandler):

@@ -17,6 +17,7 @@ be sent) and ``apply_mask``. The project's dependencies bound its version, and
 
 from collections.abc import Callable
 
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import (  # type: ignore[attr-defined]
     Frame,
     Opcode,
@@ -38,6 +39,9 @@ HEADER_SIZE = 6
 SHORT = 120
 """The longest request, in bytes, whose reply has a length below 126 as well."""
 
+CONTROL_SIZE = 125
+"""The most bytes in a control frame (section 5.5)."""
+
 _REPLY_HEADERS = tuple(bytes([FINAL_TEXT, length]) for length in range(126))
 
 
@@ -46,16 +50,19 @@ class ReplyProtocol(ServerProtocol):
 
     Args:
         answer: Makes the payload of a reply.
-        options: Those of the library's ``ServerProtocol``.
+        max_size: The most bytes that a message may have.
+        options: Others of those of the library's ``ServerProtocol``.
     """
 
-    def __init__(self, answer: Answer, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]
+    def __init__(self, answer: Answer, *, max_size: int, **options: object) -> None:
+        # The library counts a ping between fragments against the size of the message.
+        super().__init__(max_size=max_size + CONTROL_SIZE, **options)  # type: ignore[arg-type]
+        self._max_size = max_size
         self.requests = 0
         self._answer = answer
         # Whether the library waits for the first byte of a frame, and the short way is open.
         self._between_frames = False
-        self._short = min(SHORT, self.max_message_size or SHORT)
+        self._short = min(SHORT, max_size)
         self._message: bytearray | None = None
         self._opcode = Opcode.TEXT
 
@@ -71,12 +78,16 @@ class ReplyProtocol(ServerProtocol):
 
     def recv_frame(self, frame: Frame) -> None:
         """Let the library act on a frame, then answer the message that the frame completes."""
+        if frame.opcode is Opcode.CLOSE:
+            # A Close may come inside a message (section 5.4); the library calls that an error.
+            self.current_size = None
         super().recv_frame(frame)
         # What the library keeps for its caller has been dealt with once this returns.
         self.events.clear()
         opcode, data = frame.opcode, frame.data
         assert not isinstance(data, memoryview), "memoryviews are for frames to send"
         if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
+            self._check_size(len(data))
             if frame.fin:
                 self._reply(opcode, data)
             else:
@@ -85,6 +96,7 @@ class ReplyProtocol(ServerProtocol):
         elif opcode is Opcode.CONT:
             assert self._message is not None, "the library refuses a continuation of nothing"
             self._message += data
+            self._check_size(len(self._message))
             if frame.fin:
                 message, self._message = self._message, None
                 self._reply(self._opcode, message)
@@ -93,6 +105,10 @@ class ReplyProtocol(ServerProtocol):
             if buffer:
                 del buffer[: self._answer_short_texts(buffer)]
             self._between_frames = not buffer
+
+    def _check_size(self, size: int) -> None:
+        if size > self._max_size:
+            raise PayloadTooBig(size, self._max_size)
 
     def _reply(self, opcode: Opcode, request: bytes | bytearray) -> None:
         if opcode is Opcode.TEXT:

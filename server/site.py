@@ -60,14 +60,16 @@ class Site:
             return response
         path = request.path.partition("?")[0]
         route = self._routes.get(path)
-        if route is None:
-            return plain_response(
-                HTTPStatus.NOT_FOUND, "Nothing here. The page is at /, the WebSocket as well.\n"
-            )
-        response = route()
+        response = route() if route is not None else _nothing_here()
         if request.method == "HEAD":
             response.body = b""
         return response
+
+
+def _nothing_here() -> Response:
+    return plain_response(
+        HTTPStatus.NOT_FOUND, "Nothing here. The page is at /, the WebSocket as well.\n"
+    )
 
 
 def plain_response(status: HTTPStatus, text: str) -> Response:
