@@ -70,7 +70,6 @@ class BulkPanel(QWidget):
         ):
             label = QLabel(text)
             label.setBuddy(field)
-            field.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
             field.setMinimumWidth(90)
             choices.addWidget(label)
             choices.addWidget(field)
@@ -165,8 +164,15 @@ class BulkPanel(QWidget):
 
     def _refresh(self) -> None:
         running = self._run.is_running
+        leaving, taking = self.start_button, self.stop_button
+        if not running:
+            leaving, taking = taking, leaving
+        passes_on = leaving.hasFocus()
         self.start_button.setEnabled(not running and self._connection.state is State.CONNECTED)
         self.stop_button.setEnabled(running)
+        if passes_on:
+            # Rather than wherever the focus of a disabled button would go.
+            taking.setFocus()
         self.messages.setEnabled(not running)
         self.in_flight.setEnabled(not running)
 

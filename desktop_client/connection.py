@@ -305,9 +305,9 @@ class Connection(QObject):
         while True:
             message = await websocket.recv()
             now = time.perf_counter()
+            is_binary = isinstance(message, bytes)
             payload = message if isinstance(message, bytes) else message.encode()
-            if isinstance(message, bytes):
-                message = message.decode(errors="backslashreplace")
+            message = payload.decode(errors="backslashreplace")
             due, self._due = self._due, None
             if due is None:
                 self._log(
@@ -327,6 +327,8 @@ class Connection(QObject):
                 "round_trip": now - due.started,
             }
             try:
+                if is_binary:
+                    raise WrongReplyError(self.tr("expected text, got binary"))
                 number = check_reply(due.payload, payload)
             except WrongReplyError as error:
                 self._log(self.tr("wrong reply"), **entry)

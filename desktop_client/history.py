@@ -125,7 +125,7 @@ class HistoryModel(QAbstractTableModel):
         """Return what stands in a cell."""
         if not index.isValid():
             return None
-        if role == Qt.ItemDataRole.DisplayRole:
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return self.cell(self._shown[index.row()], index.column())
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(index.column())
@@ -275,10 +275,10 @@ class HistoryPanel(QWidget):
         header.setHighlightSections(False)
         header.setStretchLastSection(True)
         metrics = self.table.fontMetrics()
-        samples = ("00:00:00.000", "Way", "unasked message", "Round trip", "Bytes out", "Bytes in")
+        samples = ("00:00:00.000", "Way", "wrong reply", "Round trip", "Bytes out", "Bytes in")
         for column, sample in enumerate(samples):
-            self.table.setColumnWidth(column, metrics.horizontalAdvance(sample) + 26)
-        self.table.setColumnWidth(len(samples), metrics.horizontalAdvance("Request 1000000") + 40)
+            self.table.setColumnWidth(column, metrics.horizontalAdvance(sample) + 20)
+        self.table.setColumnWidth(len(samples), metrics.horizontalAdvance("Request 10000") + 20)
         rows = self.table.verticalHeader()
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         rows.setDefaultSectionSize(metrics.height() + 10)

@@ -49,7 +49,8 @@ class LatencyPlot(QWidget):
         for side in ("left", "bottom"):
             self._plot.getAxis(side).setPen(colors.border)
             self._plot.getAxis(side).setTextPen(colors.muted)
-        self._legend.setLabelTextColor(colors.text)
+        for _, label in self._legend.items:
+            label.setText(label.text, color=colors.text)
         # Told apart by their strokes too, not by colour alone.
         for name, color, stroke in (
             ("max_ms", colors.bad, Qt.PenStyle.DotLine),

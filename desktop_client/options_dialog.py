@@ -78,6 +78,7 @@ class OptionsDialog(QDialog):
         form = QFormLayout()
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(10)
+        form.setLabelAlignment(Qt.AlignmentFlag.AlignVCenter)
         form.addRow(self.tr("&Headers"), self.headers)
         form.addRow(self.tr("&Subprotocol"), self.subprotocol)
         form.addRow(self.tr("&Authorities (PEM)"), self._with_browse(self.ca))

@@ -36,6 +36,7 @@ class Appearance(enum.Enum):
 class Colors:
     """The colours by their roles; text on its ground has a contrast of at least 4.5 (WCAG AA)."""
 
+    name: str
     window: str
     card: str
     border: str
@@ -52,6 +53,7 @@ class Colors:
 
 
 LIGHT = Colors(
+    name="light",
     window="#f5f6f8",
     card="#ffffff",
     border="#d3d7de",
@@ -68,6 +70,7 @@ LIGHT = Colors(
 )
 
 DARK = Colors(
+    name="dark",
     window="#15181e",
     card="#1e222a",
     border="#3a414d",
@@ -98,8 +101,9 @@ QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QPlainTextEdit:focus {{
 }}
 QComboBox QLineEdit:focus {{ border: none; padding: 0; }}
 QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled {{ color: {muted}; }}
+QSpinBox::up-button, QSpinBox::down-button {{ width: 0; border: none; }}
 QComboBox::drop-down {{ border: none; width: 28px; }}
-QComboBox::down-arrow {{ image: url("{chevron}"); width: 12px; height: 12px; }}
+QComboBox::down-arrow {{ image: url("{pictures}/chevron.svg"); width: 12px; height: 12px; }}
 QComboBox QAbstractItemView {{
     background: {card}; border: 1px solid {border}; padding: 4px;
     selection-background-color: {accent}; selection-color: {on_accent};
@@ -127,6 +131,16 @@ QPushButton#send:focus {{ padding: 12px 23px; }}
 QPushButton[flat="true"] {{ background: transparent; border-color: transparent; }}
 QPushButton[flat="true"]:hover {{ border-color: {muted}; }}
 QPushButton[flat="true"]:focus {{ border: 2px solid {accent}; }}
+
+QCheckBox {{ spacing: 8px; }}
+QCheckBox::indicator {{
+    width: 16px; height: 16px; background: {card}; border: 1px solid {muted}; border-radius: 4px;
+}}
+QCheckBox::indicator:checked {{
+    background: {accent}; border-color: {accent}; image: url("{pictures}/check-{name}.svg");
+}}
+QCheckBox:focus {{ color: {accent}; }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 
 QTabWidget::pane {{ border: none; border-top: 1px solid {border}; }}
 QTabBar {{ background: transparent; }}
@@ -161,6 +175,7 @@ QTableView {{
     selection-background-color: {accent}; selection-color: {on_accent};
 }}
 QTableView:focus {{ border: 2px solid {accent}; }}
+QTableView::item {{ padding: 0 5px; }}
 QHeaderView {{ background: {card}; }}
 QHeaderView::section {{
     background: {card}; color: {muted}; border: none; border-bottom: 1px solid {border};
@@ -186,7 +201,7 @@ QMenu::item:selected {{ background: {accent}; color: {on_accent}; }}
 """
 
 # Style sheets take pictures from files only.
-_CHEVRON = Path(__file__).with_name("chevron.svg").as_posix()
+_PICTURES = Path(__file__).parent.as_posix()
 
 _current = LIGHT
 
@@ -207,7 +222,7 @@ def apply(appearance: Appearance) -> Colors:
     )
     _current = DARK if dark else LIGHT
     application.setPalette(_palette(_current))
-    application.setStyleSheet(_SHEET.format(chevron=_CHEVRON, **dataclasses.asdict(_current)))
+    application.setStyleSheet(_SHEET.format(pictures=_PICTURES, **dataclasses.asdict(_current)))
     return _current
 
 

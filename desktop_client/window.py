@@ -86,8 +86,12 @@ class Window(QWidget):
         self.tabs.addTab(self.request_panel, self.tr("Re&quest"))
         self.tabs.addTab(self.history_panel, self.tr("H&istory"))
         self.tabs.addTab(self.bulk_panel, self.tr("&Bulk"))
+        self._first_in_tab = (
+            self.request_panel.message,
+            self.history_panel.table,
+            self.bulk_panel.start_button,
+        )
         options = QPushButton(self.tr("Optio&ns …"), flat=True)
-        options.setShortcut(QKeySequence("Ctrl+,"))
         options.clicked.connect(self.ask_for_options)
 
         top = QHBoxLayout()
@@ -117,6 +121,8 @@ class Window(QWidget):
                 self,
                 functools.partial(self.tabs.setCurrentIndex, number),
             )
+        QShortcut(QKeySequence("Ctrl+,"), self, self.ask_for_options)
+        self.tabs.currentChanged.connect(self._follow_tab)
         QShortcut(QKeySequence.StandardKey.Quit, self, self.close)
         QShortcut(QKeySequence.StandardKey.Close, self, self.close)
         self.notice.wanted.connect(self._start_local_server)
@@ -171,6 +177,11 @@ class Window(QWidget):
         theme.apply(Appearance(self._settings.text("appearance", "system")))
         self.request_panel.refresh()
         self.bulk_panel.change_colors()
+
+    def _follow_tab(self) -> None:
+        # Whoever walks along the tabs by the arrow keys stays there.
+        if not self.tabs.tabBar().hasFocus():
+            self._first_in_tab[self.tabs.currentIndex()].setFocus()
 
     def _toggle(self) -> None:
         if self.connection.is_open:

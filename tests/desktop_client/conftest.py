@@ -1,6 +1,7 @@
 """The window under test, on a loop that is Qt's and asyncio's at once."""
 
 import asyncio
+import gc
 import os
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -34,6 +35,8 @@ def run(qapp: QApplication) -> Run:
     def run(coroutine: Coroutine[None, None, None]) -> None:
         with asyncio.Runner(loop_factory=lambda: QEventLoop(qapp)) as runner:
             runner.run(coroutine)
+        # Of this thread's Qt objects none may be left for a collection on a thread of the next.
+        gc.collect()
 
     return run
 

@@ -14,6 +14,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from tests.conftest import skip_unless_ci
 from tests.desktop_client.screen import PATIENCE, Desktop, Screen, missing_programs, screen
+from tests.desktop_client.waiting import children
 from wire.exchange import make_reply
 
 
@@ -23,11 +24,6 @@ def real_screen() -> Iterator[Screen]:
         skip_unless_ci(f"{' and '.join(missing)}")
     with screen() as made:
         yield made
-
-
-def children(pid: int) -> list[int]:
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
-    return [int(number) for number in found.stdout.split()]
 
 
 def test_a_bad_address_is_one_line_and_status_2() -> None:

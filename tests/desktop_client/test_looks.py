@@ -1,0 +1,180 @@
+"""What holds for the window as a whole: keyboard, names, translation, trouble, long use."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from PySide6.QtCore import QCoreApplication, Qt, QTimer, QTranslator
+from PySide6.QtGui import QAccessible, QKeySequence
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QTabBar, QWidget
+
+from desktop_client.options_dialog import OptionsDialog
+from tests.desktop_client.conftest import Open, Run
+from tests.desktop_client.waiting import until
+
+
+def controls(window: QWidget) -> list[QWidget]:
+    """Return what the keyboard can get to, as it is now."""
+    return [
+        widget
+        for widget in window.findChildren(QWidget)
+        if widget.isVisible()
+        and widget.isEnabled()
+        and widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+    ]
+
+
+def test_every_control_is_reached_by_tab_and_has_a_name(
+    server_url: str, run: Run, open_window: Open
+) -> None:
+    async def scenario() -> None:
+        async with open_window(server_url) as window:
+            await until(window.request_panel.button.isEnabled)
+            for tab in range(3):
+                window.tabs.setCurrentIndex(tab)
+                expected = {control for control in controls(window) if control.focusProxy() is None}
+                window.activateWindow()
+                reached: set[QWidget] = set()
+                for _ in range(3 * len(expected)):
+                    focus = QApplication.focusWidget()
+                    assert focus is not None
+                    reached.add(focus)
+                    QTest.keyClick(focus, Qt.Key.Key_Tab)
+                assert expected <= reached | {window.address}, expected - reached
+                for control in expected:
+                    interface = QAccessible.queryAccessibleInterface(control)
+                    if isinstance(control, QTabBar):
+                        continue
+                    assert interface.text(QAccessible.Text.Name), control
+
+    run(scenario())
+
+
+def test_no_two_things_in_sight_have_the_same_mnemonic(
+    unused_port: int, run: Run, open_window: Open
+) -> None:
+    async def scenario() -> None:
+        async with open_window(f"ws://localhost:{unused_port}/") as window:
+            await until(window.notice.isVisible)
+            window.strip.say("trouble")
+            for tab in range(3):
+                window.tabs.setCurrentIndex(tab)
+                texts = [
+                    widget.text()
+                    for widget in window.findChildren(QWidget)
+                    if widget.isVisible()
+                    and (
+                        isinstance(widget, QAbstractButton)
+                        or (isinstance(widget, QLabel) and widget.buddy() is not None)
+                    )
+                ]
+                texts += [window.tabs.tabText(i) for i in range(3)]
+                keys = Counter(QKeySequence.mnemonic(text).toString() for text in texts)
+                assert {key for key, times in keys.items() if key and times > 1} == set()
+
+    run(scenario())
+
+
+def test_every_text_can_be_translated(
+    unused_port: int, qapp: QApplication, run: Run, open_window: Open
+) -> None:
+    class Brackets(QTranslator):
+        """Marks whatever passes through it, so that what does not shows."""
+
+        def isEmpty(self) -> bool:  # noqa: N802
+            return False
+
+        def translate(
+            self, context: str, text: str, disambiguation: str | None = None, n: int = -1
+        ) -> str:
+            return f"«{text}»"
+
+    async def scenario() -> None:
+        async with open_window(f"ws://localhost:{unused_port}/") as window:
+            await until(window.notice.isVisible)
+            for tab in range(3):
+                window.tabs.setCurrentIndex(tab)
+            window.ask_for_options()
+            for widget in window.findChildren(QWidget):
+                if isinstance(widget, QLabel | QAbstractButton):
+                    text = widget.text()
+                    assert "«" in text or not any(map(str.isalpha, text)), text
+            for tab in range(3):
+                assert "«" in window.tabs.tabText(tab)
+            dialog = window.findChild(OptionsDialog)
+            assert isinstance(dialog, OptionsDialog)
+            assert "«" in dialog.windowTitle()
+
+    brackets = Brackets()
+    assert QCoreApplication.installTranslator(brackets)
+    try:
+        run(scenario())
+    finally:
+        QCoreApplication.removeTranslator(brackets)
+
+
+def test_an_exception_in_a_task_or_a_slot_reaches_the_user_and_the_log(
+    server_url: str, run: Run, open_window: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async def fail() -> None:
+            raise RuntimeError("a task is broken")
+
+        def fail_at_once() -> None:
+            raise RuntimeError("a slot is broken")
+
+        async with open_window(server_url) as window:
+            window.history_panel._spawn(fail())
+            await until(lambda: "a task is broken" in window.strip.text)
+            asyncio.get_running_loop().call_soon(fail_at_once)
+            await until(lambda: "a slot is broken" in window.strip.text)
+            assert window.strip.isVisible()
+
+    run(scenario())
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+
+
+def test_hundreds_of_thousands_of_empty_returns_do_no_harm(
+    server_url: str, run: Run, open_window: Open
+) -> None:
+    """PySide6 6.12.0 on Python 3.11 drops a reference to None at each call that returns nothing."""
+
+    async def scenario() -> None:
+        fired = 0
+
+        def fire() -> None:
+            nonlocal fired
+            fired += 1
+
+        async with open_window(server_url) as window:
+            timer = QTimer(window, interval=0)
+            timer.timeout.connect(fire)
+            timer.start()
+            await until(lambda: fired > 2000)
+            timer.stop()
+            for _ in range(200_000):
+                timer.setInterval(0)
+
+    run(scenario())
+
+
+def test_text_that_is_long_or_strange_breaks_nothing(
+    server_url: str, run: Run, open_window: Open
+) -> None:
+    async def scenario() -> None:
+        async with open_window(server_url) as window:
+            await until(window.request_panel.button.isEnabled)
+            before = window.width()
+            for text in ("W" * 20_000, "<img src=x>" * 50, "\u202ezwölf 🎲\t|", ""):
+                window.request_panel.message.setText(text)
+                window.request_panel.press()
+                await until(lambda: not window.connection.waiting)
+                await until(
+                    lambda text=text: window.request_panel.response.accessibleName().startswith(  # type: ignore[misc]
+                        f"Response: {text}: "
+                    )
+                )
+            assert window.minimumSizeHint().width() <= before
+
+    run(scenario())
