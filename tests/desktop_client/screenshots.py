@@ -8,6 +8,9 @@ from pathlib import Path
 from tests.desktop_client.screen import Desktop, screen
 from wire.private_server import private_server
 
+BULK = 12
+"""Seconds that 300,000 messages take at most."""
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -22,10 +25,27 @@ def main() -> None:
         keep(desktop, "after")
         finish(desktop)
 
+        finish(desktop)
+
+        desktop = Desktop(made, light, url)
+        settle()
+        desktop.press("ctrl+3")
+        settle()
+        desktop.press("alt+g", "ctrl+a")
+        desktop.type("300000")
+        desktop.press("alt+r")
+        time.sleep(BULK)
+        keep(desktop, "bulk")
+        finish(desktop)
+
         desktop = Desktop(made, dark, url)
         settle()
         desktop.press("Return", "Return", "Return")
         keep(desktop, "dark")
+        for _ in range(12):
+            desktop.press("Return")
+        desktop.press("ctrl+2")
+        keep(desktop, "history")
         finish(desktop)
 
         desktop = Desktop(made, light, f"ws://localhost:{closed_port()}/")

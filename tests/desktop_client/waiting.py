@@ -19,6 +19,8 @@ async def until(condition: Callable[[], object]) -> None:
 def children(pid: int, command: str = "python") -> list[int]:
     """Return the Python processes that a process has started."""
     found = subprocess.run(
-        ["ps", "-o", "pid=", "-o", "args=", "--ppid", str(pid)], capture_output=True, text=True
+        ["ps", "-ww", "-o", "pid=", "-o", "args=", "--ppid", str(pid)],
+        capture_output=True,
+        text=True,
     )
     return [int(line.split()[0]) for line in found.stdout.splitlines() if command in line]
