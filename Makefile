@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo server desktop test check clean
+.PHONY: help demo server desktop test check bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ check: .venv/dev ## check style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
+bench: .venv/bench ## measure the server beside its peers, write benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks
+
 clean: ## remove the environment and all that was built
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +
@@ -46,4 +49,13 @@ clean: ## remove the environment and all that was built
 .venv/dev: .venv/desktop
 	@echo "Adding the test tools (once) ..." >&2
 	@$(PIP) --requirement requirements-dev.txt
+	@touch $@
+
+# A peer that cannot be installed is named here and in the results; the others are measured.
+.venv/bench: .venv/run benchmarks/requirements.txt benchmarks/package.json
+	@echo "Adding the peers of the benchmarks (once) ..." >&2
+	@grep -v '^#' benchmarks/requirements.txt | while read -r pin; do \
+		$(PIP) "$$pin" || echo "Missing: $$pin (PyPI)" >&2; done
+	@cd benchmarks && npm install --no-package-lock --no-audit --no-fund --silent \
+		|| echo "Missing: the peers from npm" >&2
 	@touch $@
