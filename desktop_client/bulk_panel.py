@@ -30,6 +30,8 @@ MESSAGES = 10_000
 IN_FLIGHT = 64
 MAX_ERRORS = 3
 
+_PLOTTED = ("p50", "p99", "max")
+
 
 class BulkPanel(QWidget):
     """Starts a bulk run to where the window is connected, shows its progress and its report.
@@ -181,16 +183,9 @@ class BulkPanel(QWidget):
         self._set("answered", f"{event['answered']:,}")
         self._set("rate", f"{event['rate']:,.0f}")
         self._set("failed", f"{event['failed']:,}")
-        latencies = {
-            name: float(event[name])
-            for name in ("p50_ms", "p99_ms", "max_ms")
-            if event.get(name) is not None
-        }
-        if len(latencies) == 3:
-            for name, value in latencies.items():
-                self._set(name.removesuffix("_ms"), _milliseconds(value))
-            if self.plot is not None:
-                self.plot.add(event["elapsed_s"], latencies)
+        for name in _PLOTTED:
+            self._set(name, _milliseconds(event.get(f"{name}_ms")))
+        self._plot(event["elapsed_s"], event)
 
     def _show_report(self, report: dict[str, Any]) -> None:
         ledger = report["ledger"]
@@ -200,6 +195,8 @@ class BulkPanel(QWidget):
         self._set("failed", f"{ledger['wrong'] + ledger['missing']:,}")
         for name in ("p50", "p90", "p99", "max"):
             self._set(name, _milliseconds(latency.get(name)))
+        # The run ends between two tellings of its progress, a short one before the first.
+        self._plot(report["elapsed_s"], {f"{name}_ms": latency.get(name) for name in _PLOTTED})
         self.progress.setValue(ledger["verified"])
         seconds = f"{report['elapsed_s']:.2f}"
         if report["verdict"] == "pass":
@@ -232,6 +229,13 @@ class BulkPanel(QWidget):
         if not self._stopped:
             lines += [str(error["message"]) for error in report.get("errors", [])[:MAX_ERRORS]]
         self._conclude("muted" if self._stopped else "bad", "\n".join(lines))
+
+    def _plot(self, seconds: float, latencies: dict[str, Any]) -> None:
+        """Add a moment to the plot, if any reply has come until then."""
+        values = {f"{name}_ms": latencies.get(f"{name}_ms") for name in _PLOTTED}
+        known = {name: value for name, value in values.items() if value is not None}
+        if self.plot is not None and len(known) == len(values):
+            self.plot.add(seconds, known)
 
     def _set(self, name: str, text: str) -> None:
         self._figures[name].setText(text)

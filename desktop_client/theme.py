@@ -174,7 +174,7 @@ QTableView {{
     border-radius: 6px; gridline-color: transparent;
     selection-background-color: {accent}; selection-color: {on_accent};
 }}
-QTableView:focus {{ border: 2px solid {accent}; }}
+QTableView:focus {{ border: 1px solid {accent}; }}
 QTableView::item {{ padding: 0 5px; }}
 QHeaderView {{ background: {card}; }}
 QHeaderView::section {{

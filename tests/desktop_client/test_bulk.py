@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from websockets.asyncio.server import ServerConnection
 
 from desktop_client import bulk_run
 from desktop_client.window import Window
 from tests.desktop_client import scripted_sender
 from tests.desktop_client.conftest import Open, Run
+from tests.desktop_client.liar import serving
 from tests.desktop_client.waiting import children, until
 
 Script = Callable[..., None]
@@ -160,5 +163,69 @@ def test_closing_ends_the_sender(
             await until(lambda: window.bulk_panel.progress.value() == 1)
             (sender,) = children(os.getpid(), "scripted_sender")
         assert sender not in children(os.getpid(), "")
+
+    run(scenario())
+
+
+def test_ten_thousand_messages_by_the_real_sender(
+    server_url: str, run: Run, open_window: Open
+) -> None:
+    async def scenario() -> None:
+        async with open_window(server_url) as window:
+            await start(window)
+            panel = window.bulk_panel
+            await until(panel.start_button.isEnabled)
+            assert panel.verdict.text().startswith("✔ All 10,000 replies are right")
+            assert panel.figure("answered") == "10,000"
+            assert panel.figure("failed") == "0"
+            assert panel.progress.value() == panel.progress.maximum() == 10_000
+            assert panel.plot is not None
+            assert panel.plot.points >= 1
+            for name in ("p50", "p90", "p99", "max"):
+                assert re.fullmatch(r"[\d,]+\.\d\d ms", panel.figure(name))
+            assert re.fullmatch(r"[\d,]{5,}", panel.figure("rate"))
+
+    run(scenario())
+
+
+def test_stop_ends_the_real_sender_with_its_report(
+    server_url: str, run: Run, open_window: Open
+) -> None:
+    async def scenario() -> None:
+        async with open_window(server_url) as window:
+            panel = window.bulk_panel
+            panel.messages.setValue(50_000_000)
+            panel.in_flight.setValue(8)
+            window.request_panel.message.setText("Bulk {i}")
+            await start(window)
+            await until(panel.progress.value)
+            plot = panel.plot
+            assert plot is not None
+            await until(lambda: plot.points >= 2)
+            # The window sends and receives meanwhile.
+            window.request_panel.button.click()
+            await until(lambda: "Bulk 0" in window.request_panel.response.text())
+            panel.stop_button.click()
+            await until(panel.start_button.isEnabled)
+            assert panel.verdict.text().startswith("Stopped after ")
+            assert "never sent" in panel.verdict.text()
+
+    run(scenario())
+
+
+def test_a_lying_server_fails_the_run_and_the_request_is_named(run: Run, open_window: Open) -> None:
+    async def scenario() -> None:
+        async def lie_at_seven(websocket: ServerConnection) -> None:
+            async for request in websocket:
+                number = 0 if request == "Request 7" else 7
+                await websocket.send(f"{request!s}: {number}")
+
+        async with serving(lie_at_seven) as url, open_window(url) as window:
+            window.bulk_panel.messages.setValue(20)
+            await start(window)
+            await until(window.bulk_panel.start_button.isEnabled)
+            assert window.bulk_panel.verdict.text().startswith("✘ Failed")
+            assert "Request 7" in window.bulk_panel.verdict.text()
+            assert window.bulk_panel.figure("failed") == "1"
 
     run(scenario())
