@@ -195,8 +195,9 @@ class BulkPanel(QWidget):
         self._set("failed", f"{ledger['wrong'] + ledger['missing']:,}")
         for name in ("p50", "p90", "p99", "max"):
             self._set(name, _milliseconds(latency.get(name)))
-        # The run ends between two tellings of its progress, a short one before the first.
-        self._plot(report["elapsed_s"], {f"{name}_ms": latency.get(name) for name in _PLOTTED})
+        if self.plot is not None and not self.plot.points:
+            # So short a run ends before it tells of any progress.
+            self._plot(report["elapsed_s"], {f"{name}_ms": latency.get(name) for name in _PLOTTED})
         self.progress.setValue(ledger["verified"])
         seconds = f"{report['elapsed_s']:.2f}"
         if report["verdict"] == "pass":

@@ -8,6 +8,8 @@ from desktop_client.theme import current_colors
 
 __all__ = ["LatencyPlot"]
 
+LOWEST = 0.001  # ms; a logarithm needs more than nothing
+
 
 class LatencyPlot(QWidget):
     """Three lines over the seconds of a run: the latency at p50, at p99 and at most."""
@@ -21,10 +23,14 @@ class LatencyPlot(QWidget):
         self._plot.hideButtons()
         self._plot.setMouseEnabled(x=False, y=False)
         self._plot.showGrid(x=True, y=True, alpha=0.15)
-        self._plot.getViewBox().setLimits(xMin=0, yMin=0)
+        # Room above the lines, for the legend.
+        self._plot.getViewBox().setDefaultPadding(0.15)
+        self._plot.getViewBox().setLimits(xMin=0)
+        # The median and the worst are often a thousandfold apart.
+        self._plot.setLogMode(y=True)
         for side in ("left", "bottom"):
             self._plot.getAxis(side).enableAutoSIPrefix(False)
-        self._legend = self._plot.addLegend(offset=(-10, 10))
+        self._legend = self._plot.addLegend(offset=(-10, 4), colCount=3)
         self._lines = {
             name: self._plot.plot([], [], name=label)
             for name, label in (
@@ -80,7 +86,7 @@ class LatencyPlot(QWidget):
         """Add the latencies at a moment of the run."""
         self._seconds.append(seconds)
         for name, values in self._values.items():
-            values.append(milliseconds[name])
+            values.append(max(milliseconds[name], LOWEST))
         if len(self._seconds) > 4000:
             # Half the points tell the same; so the longest run draws as fast as a short one.
             del self._seconds[::2]

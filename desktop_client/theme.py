@@ -175,6 +175,7 @@ QTableView {{
     selection-background-color: {accent}; selection-color: {on_accent};
 }}
 QTableView:focus {{ border: 1px solid {accent}; }}
+QSpinBox QLineEdit {{ padding-left: 6px; }}
 QTableView::item {{ padding: 0 5px; }}
 QHeaderView {{ background: {card}; }}
 QHeaderView::section {{

@@ -91,6 +91,7 @@ class Desktop:
         ).split()[0]
         screen.xdotool("windowmove", "--sync", self.window, "0", "0")
         screen.xdotool("windowfocus", "--sync", self.window)
+        screen.xdotool("mousemove", "1399", "1199")  # where the pointer is in no picture
 
     def press(self, *keys: str) -> None:
         """Press keys, by their X11 names."""
