@@ -18,6 +18,7 @@ class Command(cloup.Command):
         The callback's return value is the exit status; None counts as 0.
         """
         extra["standalone_mode"] = False
+        extra.setdefault("prog_name", self.name)
         try:
             status = super().main(*args, **extra)
         except click.ClickException as error:

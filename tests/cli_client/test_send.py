@@ -1,0 +1,212 @@
+"""The sender as a process: what it prints, what it says, how it exits."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli_client import liars
+from tests.cli_client.liars import Handler, at, serving
+
+
+def send(*options: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cli_client", *options],
+        text=True,
+        capture_output=True,
+        timeout=timeout,
+    )
+
+
+def test_ten_thousand_responses_in_order_and_their_count_last(server_url: str) -> None:
+    done = send(server_url)
+    assert done.returncode == 0, done.stderr
+    *responses, count = done.stdout.splitlines()
+    assert count == "10000"
+    assert len(responses) == 10_000
+    for i, line in enumerate(responses):
+        assert re.fullmatch(rf"Response for Request {i}: ([1-9]|[1-9]\d|100)", line)
+
+
+def test_the_summary_has_time_rate_and_latency(server_url: str) -> None:
+    done = send(server_url, "-n", "100")
+    assert re.search(r"100 of 100 replies right in \d+\.\d+ s, \d+ messages/s", done.stderr)
+    assert re.search(r"latency p50 .* ms, p90 .* ms, p99 .* ms, max .* ms", done.stderr)
+
+
+@pytest.mark.parametrize("window", ["1", "64", "5000"])
+def test_any_window_brings_every_reply(server_url: str, window: str) -> None:
+    done = send(server_url, "-q", "-n", "2000", "--window", window)
+    assert (done.returncode, done.stdout) == (0, "2000\n")
+
+
+def test_long_and_non_ascii_requests(server_url: str) -> None:
+    template = "zwölf 🎲 " * 40 + "{i}"
+    done = send(server_url, "-n", "50", "--template", template)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Response for {template.replace('{i}', '0')}: ")
+
+
+def test_a_server_of_its_own_ends_with_the_run() -> None:
+    done = send("--with-server", "-q", "-n", "100")
+    assert (done.returncode, done.stdout) == (0, "100\n")
+
+
+def test_no_server(unused_port: int) -> None:
+    done = send(f"ws://localhost:{unused_port}/")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"no server at ws://localhost:{unused_port}/: connection refused. "
+        "Start one with wsroll-server.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("lie", "fault", "named"),
+    [
+        (liars.wrong_number, "1 wrong", "Request 5: "),
+        (liars.echo, "1 wrong", "Request 5: "),
+        (liars.binary, "1 wrong", "Request 5: expected text"),
+        (liars.another_request, "1 wrong", "Request 5: "),
+        (liars.twice, "1 duplicate", "Request 5: a reply too many"),
+        (liars.nothing, "1 missing", "Request 5 got no reply"),
+        (liars.after_the_next, "1 out of order", "Request 5: its reply came behind"),
+        (liars.close, "missing", "code 1011 out of numbers"),
+        (liars.cut, "missing", "Request 5 got no reply"),
+        (liars.broken_frame, "missing", "Request 5 got no reply"),
+    ],
+)
+def test_a_lie_is_named_and_fails_the_run(lie: object, fault: str, named: str) -> None:
+    with serving(at("Request 5", lie)) as url:  # type: ignore[arg-type]
+        done = send(url, "-n", "20", "--window", "8", "--timeout", "1")
+    assert done.returncode == 1
+    assert fault in done.stderr
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+    # What was not verified is neither shown nor counted.
+    *responses, count = done.stdout.splitlines()
+    assert int(count) == len(responses) < 21
+    assert all(re.fullmatch(r"Response for Request \d+: 7", line) for line in responses)
+
+
+def test_one_lost_reply_does_not_make_the_others_wrong() -> None:
+    with serving(at("Request 5", liars.nothing)) as url:
+        done = send(url, "-n", "20", "--window", "20", "--timeout", "1")
+    assert done.stdout.splitlines()[-1] == "19"
+
+
+@pytest.mark.parametrize("at_the_end", [liars.twice, liars.nothing])
+def test_a_lie_about_the_last_request_shows_too(at_the_end: object) -> None:
+    with serving(at("Request 19", at_the_end)) as url:  # type: ignore[arg-type]
+        done = send(url, "-n", "20", "--timeout", "1")
+    assert done.returncode == 1
+    assert "Request 19" in done.stderr
+
+
+def test_a_reply_that_nobody_asked_for() -> None:
+    async def chatty(websocket: liars.ServerConnection) -> None:
+        async for message in websocket:
+            await websocket.send(liars.reply_to(message))
+            if message == "Request 9":
+                await websocket.send("Hello")
+
+    handler: Handler = chatty
+    with serving(handler) as url:
+        done = send(url, "-n", "10", "--timeout", "1")
+    assert done.returncode == 1
+    assert "nobody asked for" in done.stderr
+
+
+def test_no_websocket_there(server_url: str) -> None:
+    done = send(server_url + "metrics", "-H", "Origin: https://strange.example", "-n", "1")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "HTTP 403" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["http://localhost/"], "must start with ws://"),
+        (["-n", "0"], "--messages"),
+        (["-n", "many"], "--messages"),
+        (["--window", "0"], "--window"),
+        (["-H", "no colon"], "Name: value"),
+        (["--cacert", "nowhere.pem"], "nowhere.pem"),
+        (["--key", "/dev/null"], "--key"),
+        (["--with-server", "ws://localhost:1/"], "no URL"),
+        (["--unheard-of"], "--unheard-of"),
+    ],
+)
+def test_a_bad_command_line_is_one_line_and_status_2(options: list[str], named: str) -> None:
+    done = send(*options)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert named in line
+    assert done.stdout == ""
+
+
+def test_progress_for_programs_ends_with_the_report(server_url: str) -> None:
+    done = send(server_url, "-q", "--progress", "json")
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {event["event"] for event in events[:-1]} == {"progress"}
+    report = events[-1]
+    assert (report["event"], report["verdict"]) == ("report", "pass")
+    ledger = report["ledger"]
+    assert ledger["requests"] == ledger["verified"] == 10_000
+    assert sum(ledger.values()) == 20_000
+
+
+def test_a_failure_for_programs_is_an_event(unused_port: int) -> None:
+    done = send(f"ws://localhost:{unused_port}/", "--progress", "json")
+    (event,) = (json.loads(line) for line in done.stderr.splitlines())
+    assert event["event"] == "error"
+    assert "connection refused" in event["message"]
+
+
+def test_ctrl_c_leaves_a_report_and_status_130() -> None:
+    with (
+        serving(at("Request 5", liars.nothing)) as url,
+        subprocess.Popen(
+            [sys.executable, "-m", "cli_client", url, "-q", "--progress", "json"],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as sender,
+    ):
+        assert sender.stderr is not None
+        sender.stderr.readline()  # it is under way
+        sender.send_signal(signal.SIGINT)
+        output, errors = sender.communicate(timeout=20)
+    assert sender.returncode == 130
+    assert json.loads(errors.splitlines()[-1])["event"] == "report"
+    assert output.splitlines()[-1].isdecimal()
+
+
+def test_a_reader_who_has_had_enough_sees_no_traceback(server_url: str) -> None:
+    command = f"{sys.executable} -m cli_client {server_url} -n 100000 | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", command], text=True, capture_output=True, timeout=60, env=os.environ
+    )
+    assert done.stdout.startswith("Response for Request 0: ")
+    assert "Traceback" not in done.stderr
+    assert "Broken" not in done.stderr
+
+
+def test_the_bar_shows_on_a_terminal(server_url: str, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m cli_client {server_url} -q -n 400000"
+    done = subprocess.run(
+        ["script", "-qec", command, str(tmp_path / "typescript")],
+        text=True,
+        capture_output=True,
+        timeout=100,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+    )
+    assert re.search(r"\d+/400000", done.stdout)
+    assert done.stdout.rstrip().endswith("400000")
