@@ -175,6 +175,9 @@ def test_a_server_that_does_not_read_cannot_hold_up_the_close(
             async with connected(url) as watched:
                 watched.connection.send("x" * 15 * 2**20)
                 await until(lambda: watched.connection.waiting)
+                # Without a bound of ours it takes the library's ten seconds, or for ever.
+                async with asyncio.timeout(8):
+                    await watched.connection.aclose()
             assert watched.connection.state is State.DISCONNECTED
             gone.set()
 

@@ -80,6 +80,8 @@ def test_a_wrong_reply_and_what_came_unasked_stand_in_it(run: Run, open_window: 
             await until(lambda: "unasked message" in column(model, 2))
             row = column(model, 2).index("unasked message")
             assert (column(model, 1)[row], column(model, 7)[row]) == ("←", "Welcome")
+            await until(lambda: "no request had asked for" in window.strip.text)
+            await until(lambda: not window.request_panel.button.isEnabled())
 
     run(scenario())
 
