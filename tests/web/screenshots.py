@@ -1,0 +1,38 @@
+"""Takes the pictures of the page that the README shows: python -m tests.web.screenshots."""
+
+import os
+from pathlib import Path
+
+from playwright.sync_api import expect, sync_playwright
+
+from wire.private_server import private_server
+
+DOCS = Path(__file__).parents[2] / "docs"
+SHOTS = {
+    "before": {"viewport": {"width": 720, "height": 480}},
+    "after": {"viewport": {"width": 720, "height": 480}},
+    "dark": {"viewport": {"width": 720, "height": 480}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 320, "height": 560}},
+}
+
+
+def main() -> None:
+    """Take all pictures, each of a page of its own."""
+    with private_server() as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox"] if os.geteuid() == 0 else [],
+        )
+        for name, options in SHOTS.items():
+            page = browser.new_page(**options)  # type: ignore[arg-type]
+            page.goto("http" + url.removeprefix("ws"))
+            expect(page.locator("#state")).to_contain_text("Connected")
+            if name != "before":
+                page.click("#send")
+                expect(page.locator("#response strong")).to_be_visible()
+            page.screenshot(path=DOCS / f"page-{name}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""The page in a real browser, served and as a file, with servers that go, come back and lie."""
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.cli_client import liars
+from tests.conftest import ServerProcess
+from tests.web.conftest import FILE
+
+ROOT = Path(__file__).parents[2]
+SOURCE = (ROOT / "web" / "index.html").read_text()
+CASES = json.loads((ROOT / "tests" / "contract.json").read_text())
+
+RESPONSE = re.compile(r"^Response for Request (\d+): ([1-9]|[1-9]\d|100)$")
+
+
+def open_at(page: Page, server: ServerProcess, how: str) -> None:
+    """Open the page in one of its two ways, and wait until it is connected."""
+    page.goto(server.page if how == "served" else f"{FILE}?server={server.url}")
+    expect(page.locator("#state")).to_contain_text("Connected to")
+
+
+@pytest.fixture(params=["served", "as a file"])
+def opened(request: pytest.FixtureRequest, page: Page, server: ServerProcess) -> Page:
+    """The page, connected."""
+    open_at(page, server, request.param)
+    return page
+
+
+def test_before_the_first_press_there_is_no_response(opened: Page) -> None:
+    expect(opened.locator("h1")).to_be_visible()
+    expect(opened.locator("#response")).to_have_text("No response yet.")
+
+
+def test_each_press_shows_a_reply_in_place_of_the_last_one(opened: Page) -> None:
+    for count in range(3):
+        opened.click("#send")
+        expect(opened.locator("#response")).to_have_text(
+            re.compile(rf"^Response for Request {count}: ([1-9]|[1-9]\d|100)$")
+        )
+    expect(opened.locator("#timing")).to_contain_text("ms")
+
+
+def test_ten_fast_presses_end_with_the_last_reply(opened: Page) -> None:
+    opened.evaluate("for (let i = 0; i < 10; i++) document.getElementById('send').click()")
+    expect(opened.locator("#response")).to_have_text(re.compile("^Response for Request 9: "))
+
+
+def test_the_keyboard_does_all_of_it(opened: Page) -> None:
+    opened.keyboard.press("Tab")
+    expect(opened.locator("#send")).to_be_focused()
+    opened.keyboard.press("Enter")
+    expect(opened.locator("#response")).to_have_text(RESPONSE)
+    opened.keyboard.press("Space")
+    expect(opened.locator("#response")).to_have_text(re.compile("^Response for Request 1: "))
+
+
+def test_it_says_when_the_server_goes_and_finds_it_again(
+    opened: Page, server: ServerProcess
+) -> None:
+    opened.click("#send")
+    server.kill()
+    expect(opened.locator("#state")).to_contain_text("Not connected to")
+    expect(opened.locator("#send")).to_be_disabled()
+    server.start()
+    expect(opened.locator("#state")).to_contain_text("Connected to")
+    opened.click("#send")
+    expect(opened.locator("#response")).to_have_text(re.compile("^Response for Request 1: "))
+
+
+def test_try_now_does_not_wait(page: Page, server: ServerProcess) -> None:
+    open_at(page, server, "served")
+    page.evaluate("Math.random = () => 1000")  # the next try is far away
+    server.kill()
+    expect(page.locator("#state")).to_contain_text("Not connected to")
+    server.start()
+    page.get_by_role("button", name="Try now").click()
+    expect(page.locator("#state")).to_contain_text("Connected to")
+
+
+@pytest.mark.parametrize(
+    ("lie", "shown"),
+    [
+        (liars.wrong_number, "Wrong reply: expected “Request 0: ”"),
+        (liars.echo, "Wrong reply"),
+        (liars.binary, "Wrong reply"),
+        (liars.another_request, "Wrong reply"),
+        (liars.close, "Request 0 got no reply"),
+        (liars.cut, "Request 0 got no reply"),
+        (liars.twice, "nobody asked for"),
+    ],
+)
+def test_a_lie_is_shown_as_an_error_and_never_as_a_response(
+    page: Page, lie: object, shown: str
+) -> None:
+    with liars.serving(liars.at("Request 0", lie)) as url:  # type: ignore[arg-type]
+        page.goto(f"{FILE}?server={url}")
+        page.click("#send")
+        expect(page.locator("#response")).to_contain_text(shown)
+        expect(page.locator("#response")).to_have_class("wrong")
+        page.goto("about:blank")
+
+
+def test_coming_back_in_the_history_connects_again(page: Page, server: ServerProcess) -> None:
+    open_at(page, server, "served")
+    page.goto("about:blank")
+    page.go_back()
+    expect(page.locator("#state")).to_contain_text("Connected to")
+    page.click("#send")
+    expect(page.locator("#response")).to_have_text(RESPONSE)
+
+
+@pytest.mark.parametrize("address", ["localhost:8765", "http://localhost:8765/", "nonsense"])
+def test_a_bad_server_address_is_said(page: Page, address: str) -> None:
+    page.goto(f"{FILE}?server={address}")
+    expect(page.locator("#state")).to_contain_text("ws://localhost:8765/")
+    expect(page.locator("#send")).to_be_disabled()
+
+
+def test_a_file_talks_to_the_usual_address(page: Page) -> None:
+    page.goto(FILE)
+    expect(page.locator("#state")).to_contain_text("ws://localhost:8765/")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["why"])
+def test_the_contract_is_that_of_the_table(page: Page, case: dict[str, str | int | None]) -> None:
+    page.goto(f"{FILE}?server=none")
+    number = page.evaluate(
+        "([request, reply]) => wsroll.checkReply(request, reply)", [case["request"], case["reply"]]
+    )
+    assert number == case["number"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, server: ServerProcess, scheme: str) -> None:
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
+    try:
+        page = context.new_page()
+        open_at(page, server, "served")
+        page.click("#send")
+        expect(page.locator("#response")).to_have_text(RESPONSE)
+        assert Axe().run(page).response["violations"] == []
+        server.kill()
+        expect(page.locator("#state")).to_contain_text("Not connected")
+        assert Axe().run(page).response["violations"] == []
+    finally:
+        context.close()
+
+
+def test_a_narrow_screen_needs_no_sideways_scrolling(page: Page, server: ServerProcess) -> None:
+    page.set_viewport_size({"width": 320, "height": 600})
+    open_at(page, server, "served")
+    page.click("#send")
+    expect(page.locator("#response")).to_have_text(RESPONSE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+@pytest.mark.parametrize("tag", ["style", "script"])
+def test_the_policy_has_the_hash_of_the_code(tag: str) -> None:
+    found = re.search(rf"<{tag}>(.*?)</{tag}>", SOURCE, re.DOTALL)
+    assert found
+    digest = base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()
+    assert f"{tag}-src 'sha256-{digest}'" in SOURCE
+
+
+def test_the_page_is_small_and_needs_nothing_from_outside() -> None:
+    assert len(SOURCE.encode()) < 30_000
+    assert not re.search(r"(src|href)=\"(?!data:)", SOURCE)
