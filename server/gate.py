@@ -6,6 +6,7 @@ can point a name of its own at 127.0.0.1 (DNS rebinding); then the page's origin
 host agree, and only the host gives it away.
 """
 
+import functools
 import ipaddress
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -51,6 +52,8 @@ class Gate:
         return authority == host.lower() or is_loopback(_host_name(authority))
 
 
+# The same few names come with every handshake, and parsing them is a tenth of its cost.
+@functools.lru_cache(256)
 def is_loopback(host: str) -> bool:
     """Tell whether a host name or address is this machine's own (RFC 6761, section 6.3)."""
     if host == "localhost" or host.endswith(".localhost"):
@@ -61,6 +64,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@functools.lru_cache(256)
 def _host_name(authority: str) -> str:
     """Return the host of ``host:port`` in lower case, without the brackets of IPv6."""
     if "@" in authority or "[" in authority[1:]:
