@@ -32,7 +32,7 @@ class Url(click.ParamType[str]):
             self.fail(str(error), param, ctx)
 
 
-@cloup.command(cls=Command)
+@cloup.command(name="wsroll-desktop", cls=Command)
 @cloup.argument(
     "url",
     type=Url(),
