@@ -12,6 +12,7 @@ SHOTS = {
     "before": {"viewport": {"width": 720, "height": 480}},
     "after": {"viewport": {"width": 720, "height": 480}},
     "dark": {"viewport": {"width": 720, "height": 480}, "color_scheme": "dark"},
+    "bulk": {"viewport": {"width": 720, "height": 920}},
     "phone": {"viewport": {"width": 320, "height": 560}},
 }
 
@@ -30,6 +31,10 @@ def main() -> None:
             if name != "before":
                 page.click("#send")
                 expect(page.locator("#response strong")).to_be_visible()
+            if name == "bulk":
+                page.click("summary")
+                page.click("#bulk")
+                expect(page.locator("#result")).to_contain_text("p99")
             page.screenshot(path=DOCS / f"page-{name}.png")
         browser.close()
 

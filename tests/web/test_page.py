@@ -117,6 +117,71 @@ def test_coming_back_in_the_history_connects_again(page: Page, server: ServerPro
     expect(page.locator("#response")).to_have_text(RESPONSE)
 
 
+def test_ten_thousand_in_the_page(opened: Page) -> None:
+    opened.click("summary")
+    opened.click("#bulk")
+    expect(opened.locator("#result")).to_contain_text("10,000 of 10,000 replies right")
+    expect(opened.locator("#result")).to_contain_text("p99")
+    assert opened.evaluate("document.getElementById('done').value") == 10_000
+    assert opened.locator("#chart .p50").get_attribute("points")
+    # The button is for another run now, and the one request still works.
+    expect(opened.locator("#bulk")).to_be_enabled()
+    opened.click("#send")
+    expect(opened.locator("#response")).to_have_text(RESPONSE)
+
+
+@pytest.mark.parametrize(
+    ("lie", "said"),
+    [
+        (liars.wrong_number, "Request 500 got a wrong reply"),
+        (liars.nothing, "Request 500 got a wrong reply"),
+        (liars.twice, "Request 501 got a wrong reply"),
+        (liars.cut, "the connection was lost"),
+    ],
+)
+def test_a_lie_in_bulk_is_named(page: Page, lie: object, said: str) -> None:
+    with liars.serving(liars.at("Request 500", lie)) as url:  # type: ignore[arg-type]
+        page.goto(f"{FILE}?server={url}")
+        page.click("summary")
+        page.click("#bulk")
+        expect(page.locator("#result")).to_contain_text(said)
+        expect(page.locator("#result")).to_have_class("wrong")
+        page.goto("about:blank")
+
+
+def test_a_bulk_run_can_be_stopped(page: Page) -> None:
+    with liars.serving(liars.at("Request 9999", liars.nothing)) as url:
+        page.goto(f"{FILE}?server={url}")
+        page.click("summary")
+        page.click("#bulk")
+        page.click("#stop")
+        expect(page.locator("#result")).to_contain_text("replies right: stopped")
+        page.goto("about:blank")
+
+
+def test_another_server_can_be_named_in_the_field(page: Page, server: ServerProcess) -> None:
+    page.goto(f"{FILE}?server=ws://localhost:1/")
+    expect(page.locator("#state")).to_contain_text("no server there, or it refuses this page")
+    page.click("summary")
+    page.fill("#address", "nonsense")
+    page.keyboard.press("Enter")
+    expect(page.locator("#response")).to_contain_text("“nonsense” is no address")
+    page.fill("#address", server.url)
+    page.keyboard.press("Enter")
+    expect(page.locator("#state")).to_contain_text(f"Connected to {server.url}")
+
+
+def test_a_refused_origin_is_said(page: Page) -> None:
+    # On all addresses, a page from a file may not connect.
+    server = ServerProcess("--host", "0.0.0.0")
+    server.start()
+    try:
+        page.goto(f"{FILE}?server=ws://127.0.0.1:{server.port}/")
+        expect(page.locator("#state")).to_contain_text("it refuses this page")
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize("address", ["localhost:8765", "http://localhost:8765/", "nonsense"])
 def test_a_bad_server_address_is_said(page: Page, address: str) -> None:
     page.goto(f"{FILE}?server={address}")
@@ -146,6 +211,9 @@ def test_axe_finds_nothing(browser: Browser, server: ServerProcess, scheme: str)
         open_at(page, server, "served")
         page.click("#send")
         expect(page.locator("#response")).to_have_text(RESPONSE)
+        page.click("summary")
+        page.click("#bulk")
+        expect(page.locator("#result")).to_contain_text("p99")
         assert Axe().run(page).response["violations"] == []
         server.kill()
         expect(page.locator("#state")).to_contain_text("Not connected")
@@ -159,6 +227,7 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(page: Page, server: ServerP
     open_at(page, server, "served")
     page.click("#send")
     expect(page.locator("#response")).to_have_text(RESPONSE)
+    page.click("summary")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
