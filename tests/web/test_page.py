@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.cli_client import liars
 from tests.conftest import ServerProcess
+from tests.server.test_tls import make_pair
 from tests.web.conftest import FILE
 
 ROOT = Path(__file__).parents[2]
@@ -179,6 +180,22 @@ def test_a_refused_origin_is_said(page: Page) -> None:
         page.goto(f"{FILE}?server=ws://127.0.0.1:{server.port}/")
         expect(page.locator("#state")).to_contain_text("it refuses this page")
     finally:
+        server.stop()
+
+
+def test_over_https_it_talks_wss(browser: Browser, tmp_path: Path) -> None:
+    pair = make_pair(tmp_path)
+    server = ServerProcess("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key))
+    server.start()
+    context = browser.new_context(ignore_https_errors=True)
+    try:
+        page = context.new_page()
+        open_at(page, server, "served")
+        expect(page.locator("#state")).to_contain_text("wss://")
+        page.click("#send")
+        expect(page.locator("#response")).to_have_text(RESPONSE)
+    finally:
+        context.close()
         server.stop()
 
 
