@@ -40,10 +40,19 @@ def header_option(
     headers = []
     for text in values:
         name, colon, value = text.partition(":")
-        if not colon or not name.strip() or not text.isprintable():
+        if not colon or not name.strip() or not (text.isascii() and text.isprintable()):
             raise click.BadParameter(f"{text!r} is no header such as 'Name: value'.")
         headers.append((name.strip(), value.strip()))
     return tuple(headers)
+
+
+def template_option(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Check that the template can be sent as text."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("it is not valid UTF-8.") from None
+    return value
 
 
 @cloup.command(
@@ -74,6 +83,7 @@ def header_option(
     cloup.option(
         "--template",
         default=DEFAULTS.template,
+        callback=template_option,
         help="The request; {i} stands for its number, from 0.",
     ),
 )
@@ -165,9 +175,11 @@ def _send(settings: Settings, progress: str) -> int:
         return _fail(str(error), progress)
     except BrokenPipeError:
         # Whoever read the responses has had enough: no error, but nothing more to say either.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+        _discard_output()
         return SOME_WRONG
+    except OSError as error:
+        _discard_output()
+        return _fail(f"cannot write the responses: {error.strerror or error}", progress)
     finally:
         shown.finish()
     report = make_report(run)
@@ -175,10 +187,25 @@ def _send(settings: Settings, progress: str) -> int:
         print_event("report", **report)
     else:
         print(summary(report), file=sys.stderr)
-    print(run.ledger.verified, flush=True)
+    try:
+        print(run.ledger.verified, flush=True)
+    except BrokenPipeError:
+        _discard_output()
+        return SOME_WRONG
+    except OSError as error:
+        _discard_output()
+        # The report is out, so this is no event of its own.
+        print(f"cannot write the count: {error.strerror or error}", file=sys.stderr)
+        return SOME_WRONG
     if run.interrupted:
         return INTERRUPTED
     return ALL_RIGHT if run.ledger.passed else SOME_WRONG
+
+
+def _discard_output() -> None:
+    """Let what standard output does not take go nowhere, or the interpreter complains at exit."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_nothing(replies: list[bytes]) -> None:

@@ -62,8 +62,11 @@ class Connection(asyncio.Protocol):
         self.last_progress = self._clock()
         self._fill()
 
-    async def close(self) -> None:
+    async def close(self, limit: float | None = None) -> None:
         """Close in order, so that replies too many still show, and in bounded time.
+
+        Args:
+            limit: Seconds that it may take; those of the settings by default.
 
         The server's Close frame comes behind all that it sent before.
         """
@@ -71,10 +74,10 @@ class Connection(asyncio.Protocol):
         if self._protocol.state is OPEN:
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
             self._flush()
-        try:
-            async with asyncio.timeout(self._settings.close_timeout):
-                await self._lost
-        except TimeoutError:
+        # Not asyncio.timeout(): that would cancel the future, which connection_lost() must set.
+        limit = self._settings.close_timeout if limit is None else limit
+        await asyncio.wait((self._lost,), timeout=limit)
+        if not self._lost.done():
             self._transport.abort()
             await self._lost
 
@@ -95,6 +98,9 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         request = self._protocol.connect()
+        # A header given replaces the library's own, such as Host; setting one adds to it.
+        for name in {name for name, _ in self._settings.headers}:
+            request.headers.pop(name, None)
         for name, value in self._settings.headers:
             request.headers[name] = value
         self._protocol.send_request(request)

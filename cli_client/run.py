@@ -19,6 +19,9 @@ __all__ = ["Run", "RunError"]
 WATCH_INTERVAL = 0.1
 """Seconds from one look at the run to the next."""
 
+INTERRUPTED_CLOSE_TIMEOUT = 0.5
+"""Seconds that closing may take after Ctrl-C, so that the report comes within one."""
+
 
 class RunError(Exception):
     """A run that could not begin; the message says why, and what to do."""
@@ -76,7 +79,7 @@ class Run:
             raise
         self._ended = time.perf_counter()
         complete = self.ledger.settled >= self.ledger.total
-        await connection.close()
+        await connection.close(INTERRUPTED_CLOSE_TIMEOUT if self.interrupted else None)
         if not (complete or self.interrupted or self.ledger.errors):
             self._lament(connection.how_it_closed())
 

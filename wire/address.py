@@ -35,6 +35,12 @@ def check_url(text: str) -> str:
         raise ValueError(complaint + f"it must start with ws:// or wss://, as {DEFAULT_URL} does")
     if not parts.hostname:
         raise ValueError(complaint + "it names no host")
+    if parts.username is not None and not parts.password:
+        raise ValueError(complaint + "it has a user name without a password")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise ValueError(complaint + f"{parts.hostname!r} is no host name") from None
     if port == 0:
         raise ValueError(complaint + "its port must be from 1 to 65535")
     if "#" in text:

@@ -138,6 +138,10 @@ def test_no_websocket_there(server_url: str) -> None:
         (["-n", "many"], "--messages"),
         (["--window", "0"], "--window"),
         (["-H", "no colon"], "Name: value"),
+        (["-H", "X-Dice: 🎲"], "Name: value"),
+        (["--template", "\udcff{i}"], "UTF-8"),
+        (["ws://user@localhost/"], "without a password"),
+        (["ws://local..host/"], "no host name"),
         (["--cacert", "nowhere.pem"], "nowhere.pem"),
         (["--key", "/dev/null"], "--key"),
         (["--with-server", "ws://localhost:1/"], "no URL"),
@@ -210,3 +214,63 @@ def test_the_bar_shows_on_a_terminal(server_url: str, tmp_path: Path) -> None:
     )
     assert re.search(r"\d+/400000", done.stdout)
     assert done.stdout.rstrip().endswith("400000")
+
+
+@pytest.mark.parametrize("options", [["-n", "100000"], ["-q", "-n", "10"]])
+def test_an_output_that_is_full_is_one_line_and_status_1(
+    server_url: str, options: list[str]
+) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli_client", server_url, *options],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("cannot write the ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_header_given_replaces_the_library_s_own() -> None:
+    seen: list[list[str]] = []
+
+    async def note(websocket: liars.ServerConnection) -> None:
+        assert websocket.request is not None
+        seen.append(websocket.request.headers.get_all("Host"))
+        async for message in websocket:
+            await websocket.send(liars.reply_to(message))
+
+    with serving(note) as url:
+        done = send(url, "-n", "1", "-H", "Host: example.test")
+    assert done.returncode == 0, done.stderr
+    assert seen == [["example.test"]]
+
+
+@pytest.mark.parametrize("interrupt", [False, True])
+def test_a_server_that_never_answers_a_close_does_not_hold_the_report(interrupt: bool) -> None:
+    async def deaf(websocket: liars.ServerConnection) -> None:
+        if not interrupt:
+            await websocket.send(liars.reply_to(await websocket.recv()))
+        websocket.transport.pause_reading()  # type: ignore[attr-defined]
+        await websocket.wait_closed()
+
+    options = ["-q", "-n", "1", "--progress", "json"]
+    with (
+        serving(deaf) as url,
+        subprocess.Popen(
+            [sys.executable, "-m", "cli_client", url, *options],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as sender,
+    ):
+        if interrupt:
+            assert sender.stderr is not None
+            sender.stderr.readline()  # it is under way
+            sender.send_signal(signal.SIGINT)
+        output, errors = sender.communicate(timeout=30)
+    assert json.loads(errors.splitlines()[-1])["event"] == "report", errors
+    assert sender.returncode == (130 if interrupt else 0)
+    assert output == ("0\n" if interrupt else "1\n")
