@@ -30,7 +30,12 @@ def browser() -> Iterator[Browser]:
         skip_unless_ci("the browser Chromium")
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*QUIET, *sandbox])
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=[*QUIET, *sandbox],
+            # People's browsers have this cache; Playwright would turn it off.
+            ignore_default_args=["--disable-back-forward-cache"],
+        )
         yield browser
         browser.close()
 

@@ -4,11 +4,13 @@ import base64
 import hashlib
 import json
 import re
+import socket
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocket, expect
+from websockets.asyncio.server import ServerConnection
 
 from tests.cli_client import liars
 from tests.conftest import ServerProcess
@@ -91,7 +93,7 @@ def test_try_now_does_not_wait(page: Page, server: ServerProcess) -> None:
     [
         (liars.wrong_number, "Wrong reply: expected “Request 0: ”"),
         (liars.echo, "Wrong reply"),
-        (liars.binary, "Wrong reply"),
+        (liars.binary, "got a binary message"),
         (liars.another_request, "Wrong reply"),
         (liars.close, "Request 0 got no reply"),
         (liars.cut, "Request 0 got no reply"),
@@ -109,11 +111,90 @@ def test_a_lie_is_shown_as_an_error_and_never_as_a_response(
         page.goto("about:blank")
 
 
+def test_a_server_that_lost_a_reply_does_not_spoil_the_later_ones(page: Page) -> None:
+    with liars.serving(liars.at("Request 0", liars.nothing)) as url:
+        page.goto(f"{FILE}?server={url}")
+        page.click("#send")
+        page.click("#send")
+        expect(page.locator("#response")).to_contain_text("Wrong reply: expected “Request 0: ”")
+        page.click("#send")
+        expect(page.locator("#response")).to_have_text(RESPONSE)
+        page.goto("about:blank")
+
+
+def test_a_reply_that_never_comes_is_said(page: Page) -> None:
+    with liars.serving(liars.at("Request 0", liars.nothing)) as url:
+        page.clock.install()
+        page.goto(f"{FILE}?server={url}")
+        page.click("#send")
+        page.clock.fast_forward(10_000)
+        expect(page.locator("#response")).to_contain_text("no reply came for 10 seconds")
+        page.click("#send")
+        expect(page.locator("#response")).to_have_text(RESPONSE)
+        page.goto("about:blank")
+
+
+def test_requests_without_replies_have_a_bound(page: Page) -> None:
+    async def hear(websocket: ServerConnection) -> None:
+        async for _ in websocket:
+            pass
+
+    with liars.serving(hear) as url:
+        page.goto(f"{FILE}?server={url}")
+        expect(page.locator("#send")).to_be_enabled()
+        page.evaluate("for (let i = 0; i <= 100; i++) document.getElementById('send').click()")
+        expect(page.locator("#response")).to_have_text(
+            "Request 100 was not sent: 100 wait for their replies"
+        )
+        page.goto("about:blank")
+
+
+def test_a_handshake_that_never_ends_is_given_up(page: Page) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        page.clock.install()
+        page.goto(f"{FILE}?server=ws://127.0.0.1:{mute.getsockname()[1]}/")
+        expect(page.locator("#state")).to_contain_text("Connecting to")
+        page.clock.fast_forward(10_000)
+        expect(page.locator("#state")).to_contain_text("Not connected to")
+        page.goto("about:blank")
+
+
+def test_an_open_connection_outlives_the_bound_on_opening_it(
+    page: Page, server: ServerProcess
+) -> None:
+    connections: list[WebSocket] = []
+    page.on("websocket", lambda connection: connections.append(connection))
+    page.clock.install()
+    open_at(page, server, "served")
+    page.clock.fast_forward(20_000)
+    page.click("#send")
+    expect(page.locator("#response")).to_have_text(RESPONSE)
+    assert len(connections) == 1
+
+
+def test_the_waits_grow_for_a_server_that_closes_at_once(page: Page) -> None:
+    async def close(websocket: ServerConnection) -> None:
+        await websocket.close(1013)
+
+    with liars.serving(close) as url:
+        page.goto(f"{FILE}?server=ws://localhost:1/")
+        page.evaluate("Math.random = () => 1")
+        page.evaluate("(url) => { document.getElementById('address').value = url }", url)
+        page.evaluate("document.getElementById('server').requestSubmit()")
+        expect(page.locator("#state")).to_contain_text("was lost. Next try in 4 s", timeout=30_000)
+        page.goto("about:blank")
+
+
 def test_coming_back_in_the_history_connects_again(page: Page, server: ServerProcess) -> None:
     open_at(page, server, "served")
-    page.goto("about:blank")
-    page.go_back()
+    page.evaluate("addEventListener('pageshow', (event) => { window.kept = event.persisted })")
+    page.click("summary")
+    page.click("#bulk")
+    page.goto(f"{server.page}?server=none")
+    page.go_back(wait_until="commit")
     expect(page.locator("#state")).to_contain_text("Connected to")
+    assert page.evaluate("window.kept") is True, "the back-forward cache did not keep the page"
+    expect(page.locator("#result")).to_contain_text("the page was left")
     page.click("#send")
     expect(page.locator("#response")).to_have_text(RESPONSE)
 
@@ -129,6 +210,41 @@ def test_ten_thousand_in_the_page(opened: Page) -> None:
     expect(opened.locator("#bulk")).to_be_enabled()
     opened.click("#send")
     expect(opened.locator("#response")).to_have_text(RESPONSE)
+
+
+def test_a_reply_too_many_at_the_end_of_a_bulk_run_is_named(page: Page) -> None:
+    with liars.serving(liars.at("Request 9999", liars.twice)) as url:
+        page.goto(f"{FILE}?server={url}")
+        page.click("summary")
+        page.click("#bulk")
+        expect(page.locator("#result")).to_contain_text("nobody asked for: “Request 9999: 7”")
+        page.goto("about:blank")
+
+
+def test_a_screen_reader_hears_only_the_result_of_a_bulk_run(opened: Page) -> None:
+    said = opened.evaluate("""() => new Promise((resolve) => {
+        const result = document.getElementById("result"), said = [];
+        new MutationObserver(() => {
+            said.push(result.textContent);
+            if (result.textContent.includes("p99")) resolve(said);
+        }).observe(result, {childList: true, characterData: true, subtree: true});
+        document.getElementById("bulk").click();
+    })""")
+    assert [text for text in said if text] == [said[-1]]
+
+
+@pytest.mark.parametrize("button", ["#send", "#bulk"])
+def test_no_button_can_be_pressed_while_the_server_is_gone(
+    page: Page, server: ServerProcess, button: str
+) -> None:
+    open_at(page, server, "served")
+    page.evaluate("Math.random = () => 1000")
+    page.click("summary")
+    page.click("#bulk")
+    server.kill()
+    expect(page.locator("#state")).to_contain_text("Not connected to")
+    expect(page.locator("#stop")).to_be_disabled()
+    expect(page.locator(button)).to_be_disabled()
 
 
 @pytest.mark.parametrize(
@@ -170,6 +286,7 @@ def test_another_server_can_be_named_in_the_field(page: Page, server: ServerProc
     page.fill("#address", server.url)
     page.keyboard.press("Enter")
     expect(page.locator("#state")).to_contain_text(f"Connected to {server.url}")
+    expect(page.locator("#response")).to_have_text("No response yet.")
 
 
 def test_a_refused_origin_is_said(page: Page) -> None:
@@ -194,6 +311,22 @@ def test_over_https_it_talks_wss(browser: Browser, tmp_path: Path) -> None:
         expect(page.locator("#state")).to_contain_text("wss://")
         page.click("#send")
         expect(page.locator("#response")).to_have_text(RESPONSE)
+    finally:
+        context.close()
+        server.stop()
+
+
+def test_an_address_that_the_browser_refuses_is_said(browser: Browser, tmp_path: Path) -> None:
+    pair = make_pair(tmp_path)
+    server = ServerProcess("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key))
+    server.start()
+    context = browser.new_context(ignore_https_errors=True)
+    try:
+        page = context.new_page()
+        # No connection is tried: a page from https may not talk ws to another machine.
+        page.goto(f"{server.page}?server=ws://192.0.2.1/")
+        expect(page.locator("#state")).to_contain_text("The browser refuses to connect")
+        expect(page.locator("#send")).to_be_disabled()
     finally:
         context.close()
         server.stop()
