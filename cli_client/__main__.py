@@ -1,6 +1,9 @@
 """The command ``wsroll-send``: its options and its exit status."""
 
 import contextlib
+import dataclasses
+import datetime
+import json
 import os
 import sys
 from pathlib import Path
@@ -8,83 +11,146 @@ from typing import Any
 
 import click
 import cloup
+from cloup.constraints import mutually_exclusive
 
+from cli_client.options import (
+    AMOUNT,
+    CHECK,
+    HEADER,
+    RATE,
+    SECONDS,
+    TEXT,
+    WEBSOCKET_URL,
+    Duration,
+    Whole,
+)
 from cli_client.settings import Settings
-from wire.address import DEFAULT_URL, check_url
+from wire.address import DEFAULT_URL
 from wire.command import Command
 
 __all__ = ["main"]
 
 DEFAULTS = Settings()
 
+STANDARD_INPUT = Path("-")
+STANDARD_OUTPUT = Path("-")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-SECONDS = click.FloatRange(min=0, min_open=True, max=10**6)
+FILE_OR_INPUT = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
+NEW_FILE_OR_OUTPUT = click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
 
 ALL_RIGHT = 0
 SOME_WRONG = 1
 INTERRUPTED = 130
 
-
-def url_argument(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Check the URL of the command line."""
-    try:
-        return check_url(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def header_option(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[tuple[str, str], ...]:
-    """Split headers into names and values."""
-    headers = []
-    for text in values:
-        name, colon, value = text.partition(":")
-        if not colon or not name.strip() or not (text.isascii() and text.isprintable()):
-            raise click.BadParameter(f"{text!r} is no header such as 'Name: value'.")
-        headers.append((name.strip(), value.strip()))
-    return tuple(headers)
+EXAMPLES = """\
+\b
+Examples:
+  wsroll-send                                     10,000 requests to the server of this machine
+  wsroll-send -c 100 -z 30s wss://example.org/ws  from 100 connections, for half a minute
+  wsroll-send -r 2000 -z 1m --check 'p99<50ms'    2,000 a second, status 1 if p99 is too long
+  wsroll-send --expect echo --corpus edges URL    edge cases, to any server that echoes
+  wsroll-send --json a.json URL; wsroll-send --json b.json URL2; wsroll-send compare a.json b.json
+  wsroll-send selftest                            see the checker catch each kind of fault
+"""
 
 
-def template_option(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Check that the template can be sent as text."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise click.BadParameter("it is not valid UTF-8.") from None
-    return value
+class Send(Command):
+    """The command, with two more commands in front of its URL."""
+
+    def main(self, args: Any = None, *rest: Any, **extra: Any) -> Any:
+        """Run the command, or the other one that the first argument names."""
+        arguments = sys.argv[1:] if args is None else list(args)
+        if arguments[:1] == ["compare"]:
+            from cli_client.reports.compare import compare
+
+            return compare.main(arguments[1:], *rest, **extra)
+        if arguments[:1] == ["selftest"]:
+            from cli_client.selftest import selftest
+
+            return selftest.main(arguments[1:], *rest, **extra)
+        return super().main(args, *rest, **extra)
 
 
 @cloup.command(
     name="wsroll-send",
-    cls=Command,
+    cls=Send,
+    epilog=EXAMPLES,
     context_settings={
         "help_option_names": ["-h", "--help"],
         "show_default": True,
         "max_content_width": 100,
     },
 )
-@cloup.argument("url", default=DEFAULT_URL, callback=url_argument, metavar="[URL]")
+@cloup.argument("url", default=DEFAULT_URL, type=WEBSOCKET_URL, metavar="[URL]")
 @cloup.option_group(
-    "What to send",
+    "How much",
     cloup.option(
         "-n",
         "--messages",
-        type=click.IntRange(1, 10**12),
-        default=DEFAULTS.messages,
-        help="How many requests.",
+        type=AMOUNT,
+        help="How many requests (10000, 10k, 1M).  [default: 10000, or as -z, --file or --corpus "
+        "make]",
+    ),
+    cloup.option("-z", "--duration", type=SECONDS, help="For how long, in place of -n (10s, 3m)."),
+    cloup.option(
+        "-c",
+        "--connections",
+        type=Whole(1, 10**6),
+        default=DEFAULTS.connections,
+        help="How many connections.",
     ),
     cloup.option(
+        "-w",
         "--window",
-        type=click.IntRange(1, 10**6),
+        type=Whole(1, 10**6),
         default=DEFAULTS.window,
-        help="How many may be in flight at a time; 1 waits for each reply.",
+        help="How many may be in flight on each; 1 waits for each reply.",
     ),
+    cloup.option(
+        "-r",
+        "--rate",
+        type=RATE,
+        help="Requests per second in all, sent when they are due whether or not replies come; "
+        "latency then counts from that moment.",
+    ),
+    cloup.option(
+        "--ramp",
+        type=Duration(zero=True),
+        default=DEFAULTS.ramp,
+        help="Seconds over which the rate grows, or the connections begin.",
+    ),
+    cloup.option(
+        "--processes",
+        type=Whole(0, 1024),
+        default=DEFAULTS.processes,
+        help="Spread the connections over processes; 0: one per core.",
+    ),
+    cloup.option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Spread them over the workers of a Dask cluster (tcp://scheduler:8786).",
+    ),
+)
+@cloup.option_group(
+    "What to send",
     cloup.option(
         "--template",
         default=DEFAULTS.template,
-        callback=template_option,
+        type=TEXT,
         help="The request; {i} stands for its number, from 0.",
+    ),
+    cloup.option("--size", type=Whole(1, 2**24), help="Pad each request to so many bytes."),
+    cloup.option("--file", type=FILE_OR_INPUT, help="Each line is a request; - is standard input."),
+    cloup.option(
+        "--corpus", type=click.Choice(["edges"]), help="Edge cases of frames and of UTF-8."
+    ),
+    cloup.option("--binary", is_flag=True, help="Send binary messages, and expect binary ones."),
+    cloup.option(
+        "--expect",
+        type=click.Choice(["number", "echo", "any"]),
+        default=DEFAULTS.expect,
+        help="What a right reply is: the request and a number from 1 to 100, the request, or any.",
     ),
 )
 @cloup.option_group(
@@ -93,13 +159,30 @@ def template_option(context: click.Context, parameter: click.Parameter, value: s
         "--with-server", is_flag=True, help="Start a private server for this run, on a free port."
     ),
     cloup.option(
-        "-H", "--header", "headers", multiple=True, callback=header_option, help="'Name: value'."
+        "--unix",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help="Connect to this Unix socket; the URL gives Host and path.",
     ),
+    cloup.option("-H", "--header", "headers", multiple=True, type=HEADER, help="'Name: value'."),
     cloup.option("--subprotocol", "subprotocols", multiple=True, help="Ask for a subprotocol."),
+    cloup.option("--origin", help="Say that a page of this origin connects."),
+    cloup.option("-a", "--basic-auth", metavar="USER:PASSWORD", help="Log in."),
     cloup.option("--cacert", type=FILE, help="Trust the certificates in this file (PEM)."),
     cloup.option("--cert", type=FILE, help="Certificate to show (PEM)."),
     cloup.option("--key", type=FILE, help="Its private key."),
     cloup.option("-k", "--insecure", is_flag=True, help="Do not verify the server's certificate."),
+    cloup.option(
+        "-x",
+        "--proxy",
+        metavar="URL",
+        help="Go through an HTTP or SOCKS proxy.  [default: that of the environment, but for this "
+        "machine; '' for none]",
+    ),
+    cloup.option("--compress", is_flag=True, help="Offer compression (permessage-deflate)."),
+)
+@cloup.option_group(
+    "How patiently",
     cloup.option(
         "--connect-timeout",
         type=SECONDS,
@@ -111,7 +194,27 @@ def template_option(context: click.Context, parameter: click.Parameter, value: s
         "--timeout",
         type=SECONDS,
         default=DEFAULTS.timeout,
-        help="Seconds without any reply after which the run ends.",
+        help="Seconds without any reply after which what is in flight is given up.",
+    ),
+    cloup.option(
+        "--retries",
+        type=Whole(0, 10**6),
+        default=DEFAULTS.retries,
+        help="How many times in a row a connection that died is opened again.",
+    ),
+    cloup.option(
+        "--no-resend",
+        "resend",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Count what was in flight on a connection that died as missing; do not send it again.",
+    ),
+    cloup.option(
+        "--linger",
+        type=Duration(zero=True),
+        default=DEFAULTS.linger,
+        help="Seconds to wait, after the last reply, for replies too many.",
     ),
 )
 @cloup.option_group(
@@ -123,104 +226,54 @@ def template_option(context: click.Context, parameter: click.Parameter, value: s
         default="auto",
         help="On standard error: a bar (auto: on a terminal), or JSON lines for programs.",
     ),
+    cloup.option(
+        "--check",
+        "checks",
+        multiple=True,
+        type=CHECK,
+        help="Fail unless this holds: 'p99<5ms', 'rate>20000', 'errors==0' (repeatable).",
+    ),
+    cloup.option("--json", type=NEW_FILE_OR_OUTPUT, help="Write the report; - prints it."),
+    cloup.option("--html", type=NEW_FILE, help="Write the report as a page."),
+    cloup.option("--csv", type=NEW_FILE, help="Write one line per second."),
+    cloup.option("--hdr", type=NEW_FILE, help="Write the latencies as HdrHistogram does."),
+    cloup.option("--ledger", type=NEW_FILE, help="Write one line of JSON per request."),
 )
+@cloup.constraint(mutually_exclusive, ["size", "file", "corpus"])
+@cloup.constraint(mutually_exclusive, ["messages", "duration"])
+@cloup.constraint(mutually_exclusive, ["processes", "dask"])
 @cloup.version_option(package_name="wsroll", message="wsroll-send %(version)s")
 @click.pass_context
-def main(context: click.Context, /, *, with_server: bool, progress: str, **options: Any) -> int:
-    """Send requests to a wsroll server and check that each gets its own right reply.
+def main(
+    context: click.Context,
+    /,
+    *,
+    with_server: bool,
+    dask: str | None,
+    quiet: bool,
+    progress: str,
+    checks: tuple[Any, ...],
+    json: Path | None,
+    html: Path | None,
+    csv: Path | None,
+    hdr: Path | None,
+    **options: Any,
+) -> int:
+    """Send requests to a WebSocket server and check that each gets its own right reply.
 
     Standard output has the responses and, as its last line, their count; a summary goes to standard
-    error. The exit status is 0 if every reply was right, 1 if not, 2 if the command line is wrong,
-    130 after Ctrl-C.
+    error. The exit status is 0 if every reply was right and every check held, 1 if not, 2 if the
+    command line is wrong, 130 after Ctrl-C.
     """
-    settings = Settings(**options)
-    if settings.key and not settings.cert:
-        raise click.UsageError("--key needs --cert.")
-    if not with_server:
-        return _send(settings, progress)
-    if context.get_parameter_source("url") is not click.core.ParameterSource.DEFAULT:
+    given = {
+        name
+        for name in context.params
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    }
+    settings = _settings(options, given)
+    if with_server and given & {"url", "unix"}:
         raise click.UsageError("--with-server has a server of its own: give no URL with it.")
-    return _send_privately(settings, progress)
-
-
-def _send_privately(settings: Settings, progress: str) -> int:
-    import dataclasses
-
-    from wire.private_server import PrivateServerError, private_server
-
-    try:
-        with private_server() as url:
-            return _send(dataclasses.replace(settings, url=url), progress)
-    except PrivateServerError as error:
-        return _fail(str(error), progress)
-
-
-def _send(settings: Settings, progress: str) -> int:
-    # Costly to import, and not needed for --help.
-    from cli_client.progress import make_progress, print_event
-    from cli_client.report import make_report, summary
-    from cli_client.run import Run, RunError
-
-    output = sys.stdout.buffer
-
-    def print_responses(replies: list[bytes]) -> None:
-        output.writelines(b"Response for %b\n" % reply for reply in replies)
-
-    shown = make_progress(progress, settings.messages)
-    run = Run(settings, _print_nothing if settings.quiet else print_responses, shown.show)
-    try:
-        run()
-        output.flush()
-    except RunError as error:
-        return _fail(str(error), progress)
-    except BrokenPipeError:
-        # Whoever read the responses has had enough: no error, but nothing more to say either.
-        _discard_output()
-        return SOME_WRONG
-    except OSError as error:
-        _discard_output()
-        return _fail(f"cannot write the responses: {error.strerror or error}", progress)
-    finally:
-        shown.finish()
-    report = make_report(run)
-    if progress == "json":
-        print_event("report", **report)
-    else:
-        print(summary(report), file=sys.stderr)
-    try:
-        print(run.ledger.verified, flush=True)
-    except BrokenPipeError:
-        _discard_output()
-        return SOME_WRONG
-    except OSError as error:
-        _discard_output()
-        # The report is out, so this is no event of its own.
-        print(f"cannot write the count: {error.strerror or error}", file=sys.stderr)
-        return SOME_WRONG
-    if run.interrupted:
-        return INTERRUPTED
-    return ALL_RIGHT if run.ledger.passed else SOME_WRONG
-
-
-def _discard_output() -> None:
-    """Let what standard output does not take go nowhere, or the interpreter complains at exit."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _print_nothing(replies: list[bytes]) -> None:
-    pass
-
-
-def _fail(message: str, progress: str) -> int:
-    from cli_client.progress import print_event
-
-    if progress == "json":
-        print_event("error", message=message)
-    else:
-        print(message, file=sys.stderr)
-    return SOME_WRONG
-
-
-if __name__ == "__main__":
-    main()
+    outputs = Outputs(quiet or json == STANDARD_OUTPUT, progress, json, html, csv, hdr, checks)
+    if with_server:
+        return _send_privately(settings, outputs, dask)
+    return _send(settings, outputs, dask)

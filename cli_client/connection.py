@@ -1,107 +1,192 @@
 """The sender's connection: keeps the window full, checks what comes, says how it ended."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from itertools import islice
-from typing import cast
+from collections.abc import Callable
+from typing import Literal, NamedTuple, cast
 
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import CloseCode
 from websockets.protocol import CLOSED, CONNECTING, OPEN
-from websockets.uri import parse_uri
 
-from cli_client.ledger import Ledger
+from cli_client.ledger import Lane, Request
 from cli_client.protocol import RequestProtocol
-from cli_client.settings import Settings
 
-__all__ = ["Connection"]
+__all__ = ["Closing", "Connection", "Take"]
+
+Take = Callable[[int], list[Request]]
+"""Gives the next requests to send, no more than so many."""
+
+
+class Closing(NamedTuple):
+    """How a connection ended."""
+
+    by: Literal["server", "client", "network"]
+    code: int
+    """The close code (RFC 6455, section 7.4); 1006 if there was no Close frame."""
+    reason: str
+    in_words: str
 
 
 class Connection(asyncio.Protocol):
-    """Sends requests, never more in flight than the window, and enters replies in the ledger.
+    """Sends requests, never more in flight than the window, and enters replies in its lane.
 
     Args:
-        settings: The settings of the run.
-        requests: The payloads to send.
-        ledger: Where requests and replies are taken down.
+        protocol: The protocol of the connection, with its handshake before it.
+        headers: Headers to send with the handshake; each replaces the library's own.
+        window: How many requests may be in flight.
+        lane: Where requests and replies are taken down.
+        take: Gives the requests.
         clock: Tells the time in seconds.
+        settled: Called when replies have come, with the error if they cannot be handed over.
     """
 
     def __init__(
         self,
-        settings: Settings,
-        requests: Iterator[bytes],
-        ledger: Ledger,
+        protocol: RequestProtocol,
+        headers: tuple[tuple[str, str], ...],
+        *,
+        window: int,
+        lane: Lane,
+        take: Take,
         clock: Callable[[], float],
+        settled: Callable[[OSError | None], None],
     ) -> None:
-        self._settings = settings
-        self._requests = requests
-        self._ledger = ledger
+        self.lane = lane
+        self.has_answered = False
+        """Whether any reply came on it."""
+        self._protocol = protocol
+        self._headers = headers
+        self._window = window
+        self._take = take
         self._clock = clock
-        self._protocol = RequestProtocol(
-            parse_uri(settings.url),
-            subprotocols=settings.subprotocols or None,
-            max_size=None,
-        )
+        self._settled = settled
         self._transport: asyncio.Transport
+        self._sending = False
         self._paused = False
-        self._closing = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
+        # When the last reply came, or the first request after a time with none in flight went out.
+        self._last_reply = 0.0
+        self._pongs_before_ping: int | None = None
+        self._silences = 0
+        self._abort_reason = ""
         loop = asyncio.get_running_loop()
+        self._lost: asyncio.Future[None] = loop.create_future()
         self.opened: asyncio.Future[None] = loop.create_future()
         """Done once the opening handshake is; its exception says why it failed."""
-        self.done: asyncio.Future[None] = loop.create_future()
-        """Done once all requests have met their fate, or no more can."""
-        self.last_progress = 0.0
-        """When the last reply came, or the first request went out."""
+        self.ended: asyncio.Future[None] = loop.create_future()
+        """Done once no more replies can come."""
 
     # What the run calls.
 
     def start(self) -> None:
-        """Send the first requests."""
-        self.last_progress = self._clock()
-        self._fill()
+        """Begin to send."""
+        self._sending = True
+        self.fill()
 
-    async def close(self, limit: float | None = None) -> None:
-        """Close in order, so that replies too many still show, and in bounded time.
+    def fill(self, limit: int | None = None) -> None:
+        """Send requests until the window is full, or so many."""
+        room = self._window - len(self.lane.in_flight)
+        if limit is not None:
+            room = min(room, limit)
+        if room > 0 and self._sending and not self._paused and self._protocol.state is OPEN:
+            idle = self.lane.is_empty
+            requests = self._take(room)
+            if requests:
+                self._protocol.send_requests([request.payload for request in requests])
+                self.lane.send(requests)
+                if idle:
+                    self._last_reply = requests[0].sent_at
+        self._flush()
 
-        Args:
-            limit: Seconds that it may take; those of the settings by default.
+    def look(self, now: float, timeout: float) -> None:
+        """Give up requests that have waited too long, and a connection that is silent.
+
+        Silence with a sign of life (a pong) means that these requests have no answer; without one
+        that the connection is dead.
+        """
+        self.lane.give_up_overdue(now, timeout)
+        if not self.lane.in_flight:
+            return
+        silence = now - self._last_reply
+        if silence > timeout:
+            alive = self._pongs_before_ping is not None
+            alive = alive and self._protocol.pongs != self._pongs_before_ping
+            self._pongs_before_ping = None
+            self._silences += 1
+            if alive and self._silences == 1:
+                self.lane.give_up(now, f"no reply came for {timeout:g} seconds")
+                self._last_reply = now
+                self.fill()
+            else:
+                sign = "though it answered a ping" if alive else "nor a pong"
+                self._abort_reason = f"no reply came for {timeout:g} seconds, {sign}"
+                self.abort()
+        elif silence > timeout / 2 and self._pongs_before_ping is None:
+            self._pongs_before_ping = self._protocol.pongs
+            if self._protocol.state is OPEN:
+                self._protocol.send_ping(b"")
+                self._flush()
+
+    def stop(self) -> None:
+        """Send no more requests."""
+        self._sending = False
+
+    async def close(self, limit: float) -> None:
+        """Close in order, so that replies too many still show, and in bounded time (seconds).
 
         The server's Close frame comes behind all that it sent before.
         """
-        self._closing = True
+        self._sending = False
         if self._protocol.state is OPEN:
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
             self._flush()
         # Not asyncio.timeout(): that would cancel the future, which connection_lost() must set.
-        limit = self._settings.close_timeout if limit is None else limit
         await asyncio.wait((self._lost,), timeout=limit)
         if not self._lost.done():
-            self._transport.abort()
+            self.abort()
             await self._lost
 
-    def how_it_closed(self) -> str:
-        """Return how the connection ended, in words."""
-        received = self._protocol.close_rcvd
-        if received is not None:
-            reason = f" {received.reason}" if received.reason else ""
-            return f"the server closed the connection with code {received.code}{reason}"
-        if self._protocol.close_sent is not None and self._protocol.parser_exc is not None:
-            return f"the server broke the protocol: {self._protocol.parser_exc}"
-        return f"the connection was lost{f': {self._error}' if self._error else ''}"
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._sending = False
+        self._transport.abort()
+
+    def closing(self) -> Closing:
+        """Return how the connection ended."""
+        protocol = self._protocol
+        received, sent = protocol.close_rcvd, protocol.close_sent
+        if isinstance(protocol.parser_exc, PayloadTooBig):
+            return Closing("client", CloseCode.MESSAGE_TOO_BIG, "", "the server's reply is too big")
+        if received is not None and protocol.close_rcvd_then_sent is not False:
+            text = f" {received.reason}" if received.reason else ""
+            words = f"the server closed the connection with code {received.code}{text}"
+            return Closing("server", received.code, received.reason, words)
+        if self.broke_protocol:
+            assert sent is not None
+            words = f"the server broke the protocol: {protocol.parser_exc}"
+            return Closing("client", sent.code, sent.reason, words)
+        if received is not None and sent is not None:
+            return Closing("client", sent.code, sent.reason, "it was closed in order")
+        why = self._abort_reason or (f"{self._error}" if self._error else "")
+        words = self._abort_reason or f"the connection was lost{f': {why}' if why else ''}"
+        return Closing("network", CloseCode.ABNORMAL_CLOSURE, why, words)
+
+    @property
+    def broke_protocol(self) -> bool:
+        """Whether the server sent what RFC 6455 forbids."""
+        error = self._protocol.parser_exc
+        return error is not None and not isinstance(error, EOFError)
 
     # What the transport calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for a WebSocket."""
         self._transport = cast(asyncio.Transport, transport)
-        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         request = self._protocol.connect()
         # A header given replaces the library's own, such as Host; setting one adds to it.
-        for name in {name for name, _ in self._settings.headers}:
+        for name in {name for name, _ in self._headers}:
             request.headers.pop(name, None)
-        for name, value in self._settings.headers:
+        for name, value in self._headers:
             request.headers[name] = value
         self._protocol.send_request(request)
         self._flush()
@@ -115,15 +200,20 @@ class Connection(asyncio.Protocol):
         replies = protocol.take_replies()
         if replies:
             now = self._clock()
-            self.last_progress = now
+            self._last_reply = now
+            self._pongs_before_ping = None
+            self._silences = 0
+            self.has_answered = True
             try:
-                self._ledger.receive(replies, now)
+                self.lane.receive(replies, now)
             except OSError as error:  # whoever takes the responses cannot
-                self._fail(error)
-            self._fill()
+                self._sending = False
+                self._settled(error)
+            self.fill()
+            self._settled(None)
         else:
             self._flush()
-        if protocol.close_rcvd is not None:
+        if protocol.close_rcvd is not None or protocol.parser_exc is not None:
             self._end()
 
     def eof_received(self) -> bool:
@@ -141,7 +231,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Send again."""
         self._paused = False
-        self._fill()
+        self.fill()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end."""
@@ -152,6 +242,7 @@ class Connection(asyncio.Protocol):
             self.opened.set_exception(
                 exc or ConnectionError("the connection was closed before the handshake was done")
             )
+            self.opened.exception()  # whoever gave up waiting does not ask for it
         self._end()
         self._lost.set_result(None)
 
@@ -163,19 +254,6 @@ class Connection(asyncio.Protocol):
         elif self._protocol.state is not CONNECTING:
             self.opened.set_result(None)
 
-    def _fill(self) -> None:
-        """Send requests until the window is full."""
-        ledger = self._ledger
-        room = self._settings.window - ledger.in_flight
-        if room > 0 and not (self._paused or self._closing) and self._protocol.state is OPEN:
-            batch = list(islice(self._requests, room))
-            if batch:
-                self._protocol.send_texts(batch)
-                ledger.send(batch, self._clock())
-        self._flush()
-        if ledger.settled >= ledger.total:
-            self._end()
-
     def _flush(self) -> None:
         data = b"".join(self._protocol.data_to_send())
         if data:
@@ -183,22 +261,6 @@ class Connection(asyncio.Protocol):
         if self._protocol.eof_sent and not self._transport.is_closing():
             self._transport.close()
 
-    def _fail(self, error: Exception) -> None:
-        self._closing = True
-        if not self.done.done():
-            self.done.set_exception(error)
-
     def _end(self) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
-
-
-def describe_refusal(error: Exception) -> str:
-    """Return in words why a handshake failed."""
-    if isinstance(error, InvalidStatus):
-        response = error.response
-        location = response.headers.get("Location")
-        to = f" to {location}" if location else ""
-        return f"it answered HTTP {response.status_code} {response.reason_phrase}{to}"
-    cause = f" ({error.__cause__})" if error.__cause__ else ""
-    return f"{error}{cause}"
+        if not self.ended.done():
+            self.ended.set_result(None)

@@ -1,15 +1,20 @@
 """Latencies in a High Dynamic Range histogram: any number of them in the same memory.
 
-Exact to three digits, from a microsecond to an hour (Gil Tene's HdrHistogram).
+Exact to three digits, from a microsecond to an hour (Gil Tene's HdrHistogram). Histograms of
+several processes add up to what one would have counted.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from hdrh.histogram import HdrHistogram
 
-__all__ = ["Latencies"]
+__all__ = ["PERCENTILES", "Latencies", "interval_summary"]
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
+ROWS = 12
+"""How many bars a histogram is drawn with, at the most."""
+
 _HOUR = 3_600_000_000
 
 
@@ -18,24 +23,33 @@ class Latencies:
 
     def __init__(self) -> None:
         self._histogram = HdrHistogram(1, _HOUR, 3)
-        self._interval = HdrHistogram(1, _HOUR, 3)
-        # Replies of one read to requests of one write have one latency: they are counted at once.
-        self._latency = 0.0
-        self._run = 0
         self._sum = 0.0
+        # Counting here and pouring it over now and then is cheaper than the histogram, by far.
+        self._recent: Counter[int] = Counter()
 
-    def record(self, latency: float) -> None:
-        """Count a latency."""
-        if latency == self._latency:
-            self._run += 1
-        else:
-            self._settle()
-            self._latency = latency
-            self._run = 1
+    def record(self, latencies: Iterable[float]) -> None:
+        """Count latencies."""
+        self._recent.update([int(latency * 1e6) for latency in latencies])
+
+    def pour(self) -> Counter[int]:
+        """Return how often each latency, in microseconds, came since this was called before."""
+        recent, self._recent = self._recent, Counter()
+        record = self._histogram.record_value
+        for microseconds, times in recent.items():
+            record(min(_HOUR, max(1, microseconds)), times)
+            self._sum += microseconds * times
+        return recent
+
+    def add(self, other: "Latencies") -> None:
+        """Count what another one has counted."""
+        self.pour()
+        other.pour()
+        self._histogram.add(other._histogram)
+        self._sum += other._sum
 
     def summary(self) -> dict[str, float]:
         """Return minimum, mean, percentiles and maximum, all 0 if nothing was counted."""
-        self._settle()
+        self.pour()
         histogram = self._histogram
         count = histogram.get_total_count()
         if not count:
@@ -43,32 +57,63 @@ class Latencies:
         return {
             "min": histogram.get_min_value() / 1000,
             # The histogram's own mean walks through all of its values, for 20 ms.
-            "mean": self._sum / count * 1000,
-            **_percentiles(histogram, PERCENTILES),
+            "mean": self._sum / count / 1000,
+            **{
+                name: histogram.get_value_at_percentile(percentile) / 1000
+                for name, percentile in PERCENTILES.items()
+            },
             "max": histogram.get_max_value() / 1000,
         }
 
-    def take_interval(self) -> dict[str, float]:
-        """Return p50, p99 and max of what came since this was called before."""
-        self._settle()
-        histogram = self._interval
-        if not histogram.get_total_count():
-            return {"p50": 0.0, "p99": 0.0, "max": 0.0}
-        summary = {
-            **_percentiles(histogram, ("p50", "p99")),
-            "max": histogram.get_max_value() / 1000,
-        }
-        histogram.reset()
-        return summary
+    def bars(self) -> list[dict[str, float]]:
+        """Return counts between limits that each stand in the same ratio to the one before.
 
-    def _settle(self) -> None:
-        if self._run:
-            microseconds = min(_HOUR, max(1, round(self._latency * 1e6)))
-            self._histogram.record_value(microseconds, self._run)
-            self._interval.record_value(microseconds, self._run)
-            self._sum += self._latency * self._run
-            self._run = 0
+        The distance from a fast reply to a slow one is of more than one order of magnitude, so
+        limits at equal distances would leave all but one of the bars empty.
+        """
+        self.pour()
+        values = [
+            (item.value_iterated_to / 1000, item.count_added_in_this_iter_step)
+            for item in self._histogram.get_recorded_iterator()
+        ]
+        if not values:
+            return []
+        low, high = values[0][0], values[-1][0]
+        ratio = max((high / low) ** (1 / ROWS), 1.05)
+        bars: list[dict[str, float]] = []
+        start = low
+        while True:
+            end = start * ratio
+            last = end >= high * 0.999
+            inside = sum(n for value, n in values if start <= value and (last or value < end))
+            bars.append({"from_ms": start, "to_ms": end, "count": inside})
+            if last:
+                return bars
+            start = end
+
+    def encode(self) -> bytes:
+        """Return the histogram in HdrHistogram's own compressed form, in microseconds."""
+        self.pour()
+        encoded: bytes = self._histogram.encode()
+        return encoded
+
+    def __getstate__(self) -> tuple[bytes, float]:
+        return self.encode(), self._sum
+
+    def __setstate__(self, state: tuple[bytes, float]) -> None:
+        encoded, self._sum = state
+        self._histogram = HdrHistogram.decode(encoded)
+        self._recent = Counter()
 
 
-def _percentiles(histogram: HdrHistogram, names: Iterable[str]) -> dict[str, float]:
-    return {name: histogram.get_value_at_percentile(PERCENTILES[name]) / 1000 for name in names}
+def interval_summary(counts: Mapping[int, int]) -> dict[str, float]:
+    """Return p50, p99 and max, in milliseconds, of counted microseconds; 0 if there are none."""
+    total = sum(counts.values())
+    found: dict[str, float] = {}
+    seen = 0
+    for microseconds in sorted(counts):
+        seen += counts[microseconds]
+        for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
+            if name not in found and seen >= share * total:
+                found[name] = microseconds / 1000
+    return found or {"p50": 0.0, "p99": 0.0, "max": 0.0}

@@ -2,18 +2,18 @@
 
 import json
 import sys
-import time
 from typing import Any, Protocol
 
-from cli_client.run import Run
+from cli_client.latency import interval_summary
+from cli_client.timeline import Standing
 
-__all__ = ["Progress", "make_progress"]
+__all__ = ["Progress", "make_progress", "print_event"]
 
 
 class Progress(Protocol):
     """Shows a run while it lasts."""
 
-    def show(self, run: Run) -> None:
+    def show(self, standing: Standing) -> None:
         """Show the run as it stands."""
 
     def finish(self) -> None:
@@ -23,7 +23,7 @@ class Progress(Protocol):
 class NoProgress:
     """Shows nothing."""
 
-    def show(self, run: Run) -> None:
+    def show(self, standing: Standing) -> None:
         """Show nothing."""
 
     def finish(self) -> None:
@@ -31,35 +31,44 @@ class NoProgress:
 
 
 class Bar:
-    """A progress bar with the rate and the remaining time."""
+    """A progress bar with the rate, the latency of the moment, errors and the remaining time."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int | None, duration: float | None) -> None:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
+        self._duration = duration
         self._progress = RichProgress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]:.0f}/s"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[answered]}"),
+            TextColumn("{task.fields[rate]:,.0f}/s"),
+            TextColumn("p50 {task.fields[p50]:.3g} p99 {task.fields[p99]:.3g} ms"),
+            TextColumn("{task.fields[errors]}", style="red"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
             auto_refresh=False,
         )
-        self._task = self._progress.add_task("", total=total, rate=0.0)
+        self._task = self._progress.add_task(
+            "", total=duration or total, answered="", rate=0.0, p50=0.0, p99=0.0, errors=""
+        )
         self._progress.start()
 
-    def show(self, run: Run) -> None:
+    def show(self, standing: Standing) -> None:
         """Move the bar."""
-        settled = run.ledger.settled
-        rate = settled / run.elapsed if run.elapsed else 0.0
-        self._progress.update(self._task, completed=settled, rate=rate, refresh=True)
+        latency = interval_summary(standing.recent)
+        answered, total = standing.answered, standing.total
+        self._progress.update(
+            self._task,
+            completed=standing.elapsed if self._duration else answered,
+            answered=f"{answered}/{total}" if total else f"{answered}",
+            rate=answered / standing.elapsed if standing.elapsed else 0.0,
+            p50=latency["p50"],
+            p99=latency["p99"],
+            errors=f"{standing.errors} errors" if standing.errors else "",
+            refresh=True,
+        )
 
     def finish(self) -> None:
         """Take the bar away."""
@@ -70,25 +79,23 @@ class JSONLines:
     """One object a line: progress while the run lasts, then the report or the error."""
 
     def __init__(self) -> None:
-        self._before = 0
-        self._shown_at = time.perf_counter()
+        self._before = Standing()
 
-    def show(self, run: Run) -> None:
+    def show(self, standing: Standing) -> None:
         """Print where the run stands; rate and latencies are of the time since the last line."""
-        now = time.perf_counter()
-        ledger = run.ledger
-        latency = ledger.latencies.take_interval()
-        rate = (ledger.settled - self._before) / max(now - self._shown_at, 1e-9)
-        self._before, self._shown_at = ledger.settled, now
+        latency = interval_summary(standing.recent)
+        answered = standing.answered - self._before.answered
+        seconds = standing.elapsed - self._before.elapsed
+        self._before = standing
         print_event(
             "progress",
-            elapsed_s=run.elapsed,
-            sent=ledger.sent,
-            answered=ledger.settled,
-            verified=ledger.verified,
-            failed=ledger.error_count,
-            total=ledger.total,
-            rate=rate,
+            elapsed_s=standing.elapsed,
+            sent=standing.sent,
+            answered=standing.answered,
+            verified=standing.verified,
+            failed=standing.errors,
+            total=standing.total,
+            rate=answered / max(seconds, 1e-9),
             p50_ms=latency["p50"],
             p99_ms=latency["p99"],
             max_ms=latency["max"],
@@ -103,10 +110,10 @@ def print_event(event: str, **fields: Any) -> None:
     print(json.dumps({"event": event, **fields}), file=sys.stderr, flush=True)
 
 
-def make_progress(kind: str, total: int) -> Progress:
+def make_progress(kind: str, total: int | None, duration: float | None) -> Progress:
     """Return what shows the progress in this way: auto, bar, json or none."""
     if kind == "json":
         return JSONLines()
     if kind == "bar" or (kind == "auto" and sys.stderr.isatty()):
-        return Bar(total)
+        return Bar(total, duration)
     return NoProgress()

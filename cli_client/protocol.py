@@ -1,7 +1,7 @@
 """The protocol of the sender's end: requests to frames, frames to replies, without I/O.
 
 The library's ``ClientProtocol`` (RFC 6455) with a short way past its parser and its serializer for
-the frames that nearly all are: whole text messages of less than 126 bytes. What is used of the
+the frames that nearly all are: whole messages of less than 126 bytes. What is used of the
 library without being documented: ``recv_frame`` (called for each frame, in order),
 ``reader.buffer`` (what its parser has not consumed), ``writes`` (what is to be sent) and
 ``apply_mask``. The project's dependencies bound its version.
@@ -18,51 +18,68 @@ from websockets.frames import (  # type: ignore[attr-defined]
 )
 from websockets.protocol import OPEN
 
-from cli_client.ledger import BinaryReply
+from cli_client.edges import Fragmented
+from cli_client.expectation import OtherKind
 
 __all__ = ["RequestProtocol"]
 
-FINAL_TEXT = 0x81
+FINAL = 0x80
 MASKED = 0x80
 LIMIT = 126
 """From this length on, a frame's header has further bytes (RFC 6455, section 5.2)."""
 
-_REQUEST_HEADERS = tuple(bytes([FINAL_TEXT, MASKED | length]) for length in range(LIMIT))
+MAX_REPLY = 2**26
+"""Bytes of the largest reply that is taken in: four times the largest request."""
 
 
 class RequestProtocol(ClientProtocol):
-    """A client's side of a connection that sends texts in bulk and collects the replies."""
+    """A client's side of a connection that sends messages in bulk and collects the replies.
 
-    def __init__(self, *args: object, **options: object) -> None:
-        super().__init__(*args, **options)  # type: ignore[arg-type]
+    Args:
+        binary: Whether messages are binary rather than text, both ways.
+    """
+
+    def __init__(self, *args: object, binary: bool, **options: object) -> None:
+        super().__init__(*args, max_size=MAX_REPLY, **options)  # type: ignore[arg-type]
+        self._kind = Opcode.BINARY if binary else Opcode.TEXT
+        self._first_byte = FINAL | self._kind
+        self._headers = [bytes([self._first_byte, MASKED | length]) for length in range(LIMIT)]
         self._replies: list[bytes] = []
         self._between_frames = False
         self._message: bytearray | None = None
-        self._opcode = Opcode.TEXT
+        self._opcode = self._kind
+        self.pongs = 0
 
     def take_replies(self) -> list[bytes]:
         """Return the messages that are complete since this was called before."""
         replies, self._replies = self._replies, []
         return replies
 
-    def send_texts(self, requests: Sequence[bytes]) -> None:
-        """Send each request as a text message; data_to_send() gives the frames."""
+    def send_requests(self, requests: Sequence[bytes]) -> None:
+        """Send each request as a message; data_to_send() gives the frames."""
         write = self.writes.append
         # One call for the keys of all frames; each is fresh and unpredictable (section 5.3).
         keys = os.urandom(4 * len(requests))
         for place, request in enumerate(requests):
-            if len(request) < LIMIT:
+            if len(request) < LIMIT and type(request) is bytes and not self.extensions:
                 key = keys[4 * place : 4 * place + 4]
-                write(_REQUEST_HEADERS[len(request)])
+                write(self._headers[len(request)])
                 write(key)
                 write(apply_mask(request, key))
             else:
-                self.send_text(request)
+                self._send_at_length(request)
+
+    def _send_at_length(self, request: bytes) -> None:
+        first, *others = request.fragments() if isinstance(request, Fragmented) else (request,)
+        send = self.send_binary if self._kind is Opcode.BINARY else self.send_text
+        send(first, fin=not others)
+        for place, fragment in enumerate(others, 1):
+            self.send_continuation(fragment, fin=place == len(others))
 
     def receive_data(self, data: bytes | bytearray) -> None:
         """Take in what came from the network."""
         if self._between_frames and self.state is OPEN:
-            taken = self._take_short_texts(data)
+            taken = self._take_short(data)
             if taken == len(data):
                 return
             data = data[taken:]
@@ -79,25 +96,28 @@ class RequestProtocol(ClientProtocol):
         elif opcode is Opcode.CONT:
             assert self._message is not None, "the library refuses a continuation of nothing"
             self._message += data
+        elif opcode is Opcode.PONG:
+            self.pongs += 1
         if self._message is not None and frame.fin and opcode not in _CONTROL:
-            kind = bytes if self._opcode is Opcode.TEXT else BinaryReply
+            kind = bytes if self._opcode is self._kind else OtherKind
             self._replies.append(kind(self._message))
             self._message = None
         if self.state is OPEN and self._message is None and not self.extensions:
             buffer = self.reader.buffer
-            if buffer:
-                del buffer[: self._take_short_texts(buffer)]
+            # Not for a long one, since this copies the whole of the buffer.
+            if len(buffer) > 1 and buffer[1] < LIMIT:
+                del buffer[: self._take_short(buffer)]
             self._between_frames = not buffer
 
-    def _take_short_texts(self, data: bytes | bytearray) -> int:
-        """Collect the short text messages at the start of data, and return how many bytes they are.
+    def _take_short(self, data: bytes | bytearray) -> int:
+        """Collect the short messages at the start of data, and return how many bytes they are.
 
-        That they are UTF-8 shows when they are compared with what is expected.
+        That text is UTF-8 shows when it is checked.
         """
-        collect = self._replies.append
+        collect, first_byte = self._replies.append, self._first_byte
         data = bytes(data)
         start, size = 0, len(data)
-        while size - start >= 2 and data[start] == FINAL_TEXT:
+        while size - start >= 2 and data[start] == first_byte:
             end = start + 2 + data[start + 1]
             if data[start + 1] >= LIMIT or end > size:
                 break

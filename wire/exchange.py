@@ -9,7 +9,15 @@ ASCII, it extends text and binary payloads alike.
 
 from random import random
 
-__all__ = ["HIGHEST", "LOWEST", "REQUEST_TEMPLATE", "WrongReplyError", "check_reply", "make_reply"]
+__all__ = [
+    "HIGHEST",
+    "LOWEST",
+    "REQUEST_TEMPLATE",
+    "WrongReplyError",
+    "check_reply",
+    "make_reply",
+    "request_of",
+]
 
 REQUEST_TEMPLATE = "Request {i}"
 
@@ -47,6 +55,12 @@ def check_reply(request: bytes, reply: bytes) -> int:
             f"got {_shorten(reply[len(request) :])}"
         )
     raise WrongReplyError(f"expected a reply to {_shorten(request)}, got {_shorten(reply)}")
+
+
+def request_of(reply: bytes) -> bytes | None:
+    """Return the request to which a reply is right, or None if it is right to none."""
+    request, colon, number = reply.rpartition(b":")
+    return request if colon + number in _NUMBERS else None
 
 
 def _shorten(payload: bytes, limit: int = 60) -> str:

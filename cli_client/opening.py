@@ -1,0 +1,219 @@
+"""Opening a connection: TCP, TLS, Unix socket or proxy; the handshake; and why it failed, in words.
+
+What is used of the library without being documented is ``websockets.proxy`` and the two functions
+of ``websockets.asyncio.client`` that connect through a proxy.
+"""
+
+import asyncio
+import base64
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from websockets.exceptions import InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.typing import Origin, Subprotocol
+from websockets.uri import WebSocketURI, parse_uri
+
+from cli_client.connection import Connection
+from cli_client.protocol import RequestProtocol
+from cli_client.settings import Settings, without_password
+
+__all__ = ["Opener", "OpeningError"]
+
+MakeConnection = Callable[[RequestProtocol, tuple[tuple[str, str], ...]], Connection]
+"""Makes a connection of its protocol and of the headers to send."""
+
+
+class OpeningError(Exception):
+    """No connection; the message says why, and what to do."""
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+        """Whether trying again would come to the same."""
+
+
+class Opener:
+    """Opens connections to one server.
+
+    Args:
+        settings: The settings of the run.
+
+    Raises:
+        OpeningError: If the certificates or the proxy cannot be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._uri: WebSocketURI = parse_uri(settings.url)
+        self._tls = _tls(settings) if self._uri.secure else None
+        self._proxy = None if settings.unix else _proxy(settings, self._uri)
+        self._shown = without_password(settings.url)
+        self._proxy_shown = f"the proxy {without_password(self._proxy or '')}"
+        headers = settings.headers
+        if settings.basic_auth is not None:
+            credentials = base64.b64encode(settings.basic_auth.encode()).decode()
+            headers = (("Authorization", f"Basic {credentials}"), *headers)
+        self._headers = headers
+
+    async def open(self, make: MakeConnection) -> Connection:
+        """Return a connection whose opening handshake is done.
+
+        Raises:
+            OpeningError: If there is none within the time for it.
+        """
+        settings = self._settings
+        where = f"{self._shown}{f' (socket {settings.unix})' if settings.unix else ''}"
+        connection = make(self._protocol(), self._headers)
+        try:
+            async with asyncio.timeout(settings.connect_timeout):
+                await self._connect(connection)
+        except (TimeoutError, OSError) as error:
+            lasting = isinstance(error, ssl.SSLCertVerificationError | socket.gaierror)
+            target = f"way through {self._proxy_shown}" if self._proxy else f"server at {where}"
+            raise OpeningError(f"no {target}: {self._why(error)}", lasting=lasting) from None
+        except Exception as error:  # the library's many ways to say that a proxy failed
+            raise OpeningError(
+                f"no way through {self._proxy_shown}: {describe_refusal(error)}"
+            ) from None
+        try:
+            async with asyncio.timeout(settings.connect_timeout):
+                await asyncio.shield(connection.opened)
+        except TimeoutError:
+            connection.abort()
+            raise OpeningError(
+                f"{where} did not answer the handshake in {settings.connect_timeout:g} s; "
+                "is it a WebSocket server?"
+            ) from None
+        except Exception as error:  # whatever it is, it is the handshake that failed
+            connection.abort()
+            raise OpeningError(
+                f"{where} gave no WebSocket: {describe_refusal(error)}",
+                lasting=isinstance(error, InvalidStatus) and error.response.status_code < 500,
+            ) from None
+        return connection
+
+    def _protocol(self) -> RequestProtocol:
+        settings = self._settings
+        return RequestProtocol(
+            self._uri,
+            binary=settings.binary,
+            origin=None if settings.origin is None else Origin(settings.origin),
+            subprotocols=[Subprotocol(name) for name in settings.subprotocols] or None,
+            extensions=[ClientPerMessageDeflateFactory(client_max_window_bits=True)]
+            if settings.compress
+            else None,
+        )
+
+    async def _connect(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        uri = self._uri
+        if self._settings.unix is not None:
+            await loop.create_unix_connection(
+                lambda: connection,
+                str(self._settings.unix),
+                ssl=self._tls,
+                server_hostname=uri.host if self._tls else None,
+            )
+        elif self._proxy is None:
+            await loop.create_connection(lambda: connection, uri.host, uri.port, ssl=self._tls)
+        else:
+            await self._connect_through(self._proxy, connection)
+
+    async def _connect_through(self, proxy_url: str, connection: Connection) -> None:
+        # Only here, as it takes a while to import.
+        from websockets.asyncio.client import connect_http_proxy, connect_socks_proxy
+        from websockets.proxy import parse_proxy
+
+        loop = asyncio.get_running_loop()
+        proxy = parse_proxy(proxy_url)
+        if proxy.scheme.startswith("socks"):
+            connected = await connect_socks_proxy(proxy, self._uri)
+            await loop.create_connection(
+                lambda: connection,
+                sock=connected,
+                ssl=self._tls,
+                server_hostname=self._uri.host if self._tls else None,
+            )
+            return
+        tls = ssl.create_default_context() if proxy.scheme == "https" else None
+        transport = await connect_http_proxy(proxy, self._uri, ssl=tls)
+        transport.set_protocol(connection)
+        if self._tls is not None:
+            secured = await loop.start_tls(
+                transport, connection, self._tls, server_hostname=self._uri.host
+            )
+            assert secured is not None
+            connection.connection_made(secured)
+        else:
+            connection.connection_made(transport)
+
+    def _why(self, error: BaseException) -> str:
+        if isinstance(error, ConnectionRefusedError) or "refused" in str(error).lower():
+            help_ = "" if self._proxy else " Start one with wsroll-server."
+            return f"connection refused.{help_}"
+        if isinstance(error, socket.gaierror):
+            return f"the host {urlsplit(self._settings.url).hostname!r} is not known."
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({error.verify_message})."
+        if isinstance(error, ssl.SSLError):
+            return f"TLS failed ({error.reason or error})."
+        if isinstance(error, TimeoutError):
+            return f"no connection in {self._settings.connect_timeout:g} seconds."
+        return f"{(getattr(error, 'strerror', None) or str(error)).lower()}."
+
+
+def describe_refusal(error: Exception) -> str:
+    """Return in words why a handshake failed."""
+    if isinstance(error, InvalidStatus):
+        response = error.response
+        location = response.headers.get("Location")
+        to = f" to {location}" if location else ""
+        return f"it answered HTTP {response.status_code} {response.reason_phrase}{to}"
+    cause = f" ({error.__cause__})" if error.__cause__ else ""
+    return f"{error}{cause}"
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.cacert)
+        if settings.cert is not None:
+            context.load_cert_chain(settings.cert, settings.key)
+    except OSError as error:
+        raise OpeningError(
+            f"cannot use the certificates given: {error.strerror or error}"
+        ) from None
+    if settings.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _proxy(settings: Settings, uri: WebSocketURI) -> str | None:
+    """Return the proxy of the settings or the environment, if there is one."""
+    from websockets.exceptions import InvalidProxy
+    from websockets.proxy import get_proxy, parse_proxy
+
+    proxy = settings.proxy
+    if proxy is None:
+        # A proxy elsewhere has no way to this machine's own loopback.
+        proxy = None if _is_loopback(uri.host) else get_proxy(uri)
+    if not proxy:
+        return None
+    try:
+        parse_proxy(proxy)
+    except InvalidProxy as error:
+        raise OpeningError(str(error)) from None
+    return proxy
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

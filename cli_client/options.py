@@ -1,0 +1,115 @@
+"""The kinds of values that the options take: amounts, times, headers, checks."""
+
+import re
+from typing import Any
+
+import click
+
+from wire.address import check_url
+
+__all__ = ["AMOUNT", "DURATION", "HEADER", "RATE", "SECONDS", "TEXT", "WEBSOCKET_URL", "Whole"]
+
+_MULTIPLES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+_SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+class Amount(click.ParamType):
+    """A number of things, such as 10000, 10k or 1.5M."""
+
+    name = "amount"
+
+    def __init__(self, lowest: float, highest: float, whole: bool) -> None:
+        self.lowest = lowest
+        self.highest = highest
+        self.whole = whole
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        if not isinstance(value, str):
+            return value
+        found = re.fullmatch(r"(\d+(?:_\d+)*(?:\.\d+)?)([kmg]?)", value.strip(), re.I | re.A)
+        if not found:
+            self.fail(f"{value!r} is no amount such as 500, 10k or 1.5M.", param, ctx)
+        amount = float(found[1]) * _MULTIPLES[found[2].lower()]
+        if self.whole and amount != int(amount):
+            self.fail(f"{value!r} is not a whole number.", param, ctx)
+        if not self.lowest <= amount <= self.highest:
+            self.fail(f"{value!r} is not from {self.lowest:,} to {self.highest:,}.", param, ctx)
+        return int(amount) if self.whole else amount
+
+
+def Whole(lowest: int, highest: int) -> Amount:  # noqa: N802 (a kind of value, as the others)
+    """Return the kind of whole amounts within limits."""
+    return Amount(lowest, highest, whole=True)
+
+
+class Duration(click.ParamType):
+    """A time, such as 10s, 500ms, 3m; seconds if there is no unit."""
+
+    name = "duration"
+
+    def __init__(self, zero: bool = False) -> None:
+        self.zero = zero
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the time in seconds."""
+        if not isinstance(value, str):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|s|min|m|h|)", value.strip(), re.I | re.A)
+        if not found:
+            self.fail(f"{value!r} is no time such as 10s, 500ms or 3m.", param, ctx)
+        seconds = float(found[1]) * _SECONDS[found[2].lower()]
+        if not (seconds or self.zero) or seconds > 10**6:
+            self.fail(f"{value!r} is not from 1ms to 1000000s.", param, ctx)
+        return seconds
+
+
+class Header(click.ParamType):
+    """A header, as in 'Name: value'."""
+
+    name = "header"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return name and value."""
+        if not isinstance(value, str):
+            return value
+        name, colon, content = value.partition(":")
+        if not colon or not name.strip() or not (value.isascii() and value.isprintable()):
+            self.fail(f"{value!r} is no header such as 'Name: value'.", param, ctx)
+        return name.strip(), content.strip()
+
+
+class Text(click.ParamType):
+    """A text that can be sent."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text."""
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.fail("it is not valid UTF-8.", param, ctx)
+        return value
+
+
+class WebSocketURL(click.ParamType):
+    """A URL to connect to."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the URL in full."""
+        try:
+            return check_url(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+AMOUNT = Whole(1, 10**12)
+RATE = Amount(0.001, 10**9, whole=False)
+SECONDS = Duration()
+DURATION = Duration()
+HEADER = Header()
+TEXT = Text()
+WEBSOCKET_URL = WebSocketURL()
