@@ -1,0 +1,146 @@
+"""What the terminal shows at the end of a run."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cli_client.reports.summary import summary
+from tests.cli_client.reports.samples import failing, passing
+
+
+def test_a_right_run_is_told_in_its_headline() -> None:
+    assert summary(passing(), False).splitlines()[0] == (
+        "PASS 10000 of 10000 replies right in 2.50 s, 4000 messages/s"
+    )
+
+
+def test_nothing_that_did_not_happen_is_shown() -> None:
+    text = summary(passing(), False)
+    for word in ("wrong", "missing", "sent again", "reconnect", "corrected", "check", "error"):
+        assert word not in text
+
+
+def test_every_fault_is_shown_with_its_count() -> None:
+    text = summary(failing(), False)
+    assert text.startswith("FAIL 9986 of 10000 replies right in 4.25 s, 2350 messages/s\n")
+    for fault in (
+        *("1 wrong", "2 missing", "11 never sent", "1 duplicate", "3 out of order"),
+        *("1 unsolicited", "1 late"),
+        "in flight when the connection died: 128, sent again; 2 reconnects",
+    ):
+        assert fault in text
+
+
+@pytest.mark.parametrize(
+    ("attempts", "line"),
+    [
+        ((1, 0, 0), "1 reconnect"),
+        ((1, 5, 0), "in flight when the connection died: 5, none sent again; 1 reconnect"),
+        ((2, 5, 3), "in flight when the connection died: 5, 3 sent again; 2 reconnects"),
+        ((0, 0, 3), "3 sent again"),
+    ],
+)
+def test_what_was_in_flight_is_accounted_for(attempts: tuple[int, ...], line: str) -> None:
+    names = ("reconnects", "in_flight_when_lost", "resent")
+    report = {**passing(), "attempts": dict(zip(names, attempts, strict=True))}
+    assert f" ledger {line}\n" in summary(report, False)
+
+
+def test_the_latency_has_all_its_figures() -> None:
+    text = summary(passing(), False)
+    assert re.search(r"latency p50 .* ms, p90 .* ms, p99 .* ms, max .* ms", text)
+    assert re.search(r"min .* ms, mean .* ms, p95 .* ms, p99.9 .* ms", text)
+
+
+def test_under_a_rate_corrected_and_raw_stand_one_above_the_other() -> None:
+    report = failing()
+    lines = summary(report, False).splitlines()
+    (head,) = (place for place, line in enumerate(lines) if line.split()[:1] == ["ms"])
+    assert lines[head].split() == ["ms", *report["latency_ms"]]
+    for line, source in ((lines[head + 1], "latency_ms"), (lines[head + 2], "raw_latency_ms")):
+        values = [float(value) for value in line.split()[1:]]
+        assert values == pytest.approx(list(report[source].values()), abs=0.006)
+
+
+def test_a_run_without_replies_has_no_latency() -> None:
+    report = passing()
+    report["latency_ms"] = dict.fromkeys(report["latency_ms"], 0.0)
+    assert "latency" not in summary(report, False)
+
+
+def test_the_histogram_has_ten_rows_at_most_and_all_the_replies() -> None:
+    report = passing()
+    report["histogram"] = [
+        {"from_ms": step, "to_ms": step + 1, "count": 0 if step < 3 else step} for step in range(40)
+    ]
+    bars = re.findall(r" to .* ms (\S*) ?\b(\d+)$", summary(report, False), re.MULTILINE)
+    assert 5 <= len(bars) <= 10
+    assert sum(int(count) for _, count in bars) == sum(range(3, 40))
+    assert all(bar for bar, _ in bars)
+    lengths = [len(bar) for bar, _ in bars]
+    assert lengths[:-1] == sorted(lengths[:-1])
+
+
+def test_bars_keep_to_the_encoding() -> None:
+    report = failing()
+    assert "█" in summary(report, False)
+    plain = summary(report, False, encoding="ascii")
+    assert plain.isascii()
+    assert "###" in plain
+
+
+def test_closes_are_told_by_whom_with_code_and_reason() -> None:
+    text = summary(failing(), False)
+    assert "1 closed by the network, code 1006" in text
+    assert "1 closed by the server, code 1011: " in text
+    assert "4 closed by the client, code 1000" in text
+
+
+def test_checks_that_passed_and_failed() -> None:
+    text = summary(failing(), False)
+    assert "pass p99<5ms: 1.536" in text
+    assert "FAIL missing==0: 2" in text
+    assert "FAIL raw_p99<1ms: not measured" in text
+
+
+def test_errors_are_grouped_and_the_rest_is_counted() -> None:
+    text = summary(failing(), False)
+    assert "error: Request 5: its reply came behind that to a later one (3 times)\n" in text
+    assert text.splitlines()[-1] == "and 3 more errors"
+    assert summary({**failing(), "error_count": 5}, False).splitlines()[-1] == "and 1 more error"
+    assert "more error" not in summary({**failing(), "error_count": 4}, False)
+
+
+@pytest.mark.parametrize("make", [passing, failing])
+def test_no_line_is_wider_than_a_terminal(make: Callable[[], dict[str, Any]]) -> None:
+    report = make()
+    report["errors"] = [{"message": "word " * 60 + "long" * 60, "count": 1}]
+    report["warnings"] = ["word " * 60]
+    assert max(map(len, summary(report, False).splitlines())) <= 80
+
+
+def test_for_a_program_each_error_is_one_line() -> None:
+    report = failing()
+    report["errors"] = [{"message": "word " * 60 + "end", "count": 1}]
+    lines = summary(report, False, wrap=False).splitlines()
+    assert f"error: {'word ' * 60}end" in lines
+
+
+def test_a_server_cannot_control_the_terminal() -> None:
+    text = summary(failing(), False)
+    assert all(char.isprintable() for char in text.replace("\n", ""))
+    assert "\\x1b[2J" in text
+
+
+def test_colours_change_nothing_but_colours() -> None:
+    colourful = summary(failing(), True)
+    assert "\x1b[1;31mFAIL" in colourful
+    lines = re.sub(r"\x1b\[[\d;]*m", "", colourful).splitlines()
+    assert [line.rstrip() for line in lines] == summary(failing(), False).splitlines()
+    assert "\x1b" not in summary(passing(), False)
+
+
+def test_an_interrupted_run_says_so() -> None:
+    assert "interrupted" in summary({**passing(), "interrupted": True}, False)
