@@ -1,13 +1,12 @@
 """The command ``wsroll-send``: its options and its exit status."""
 
-import contextlib
 import dataclasses
 import datetime
-import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import cloup
@@ -24,24 +23,24 @@ from cli_client.options import (
     Duration,
     Whole,
 )
+from cli_client.outcome import SOME_WRONG, Outcome, discard_output, reason
 from cli_client.settings import Settings
 from wire.address import DEFAULT_URL
 from wire.command import Command
+
+if TYPE_CHECKING:
+    from cli_client.result import Result
+    from cli_client.timeline import Standing
 
 __all__ = ["main"]
 
 DEFAULTS = Settings()
 
 STANDARD_INPUT = Path("-")
-STANDARD_OUTPUT = Path("-")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FILE_OR_INPUT = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 NEW_FILE_OR_OUTPUT = click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
-
-ALL_RIGHT = 0
-SOME_WRONG = 1
-INTERRUPTED = 130
 
 EXAMPLES = """\
 \b
@@ -97,8 +96,7 @@ class Send(Command):
         "-c",
         "--connections",
         type=Whole(1, 10**6),
-        default=DEFAULTS.connections,
-        help="How many connections.",
+        help="How many connections.  [default: 1, or one for each process]",
     ),
     cloup.option(
         "-w",
@@ -124,7 +122,7 @@ class Send(Command):
         "--processes",
         type=Whole(0, 1024),
         default=DEFAULTS.processes,
-        help="Spread the connections over processes; 0: one per core.",
+        help="Spread the connections over so many processes; 0: one per core.",
     ),
     cloup.option(
         "--dask",
@@ -208,6 +206,7 @@ class Send(Command):
         is_flag=True,
         flag_value=False,
         default=True,
+        show_default=False,
         help="Count what was in flight on a connection that died as missing; do not send it again.",
     ),
     cloup.option(
@@ -241,7 +240,6 @@ class Send(Command):
 )
 @cloup.constraint(mutually_exclusive, ["size", "file", "corpus"])
 @cloup.constraint(mutually_exclusive, ["messages", "duration"])
-@cloup.constraint(mutually_exclusive, ["processes", "dask"])
 @cloup.version_option(package_name="wsroll", message="wsroll-send %(version)s")
 @click.pass_context
 def main(
@@ -270,10 +268,135 @@ def main(
         for name in context.params
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
     }
-    settings = _settings(options, given)
+    settings = _settings(options, given, dask)
     if with_server and given & {"url", "unix"}:
         raise click.UsageError("--with-server has a server of its own: give no URL with it.")
-    outputs = Outputs(quiet or json == STANDARD_OUTPUT, progress, json, html, csv, hdr, checks)
+    outcome = Outcome(
+        progress=progress,
+        json=json,
+        files={"html": html, "csv": csv, "hdr": hdr},
+        checks=checks,
+        ledger=settings.ledger,
+    )
+    quiet = quiet or outcome.prints_report
     if with_server:
-        return _send_privately(settings, outputs, dask)
-    return _send(settings, outputs, dask)
+        return _send_privately(settings, dask, quiet, outcome)
+    return _send(settings, dask, quiet, outcome)
+
+
+def _settings(options: dict[str, Any], given: set[str], dask: str | None) -> Settings:
+    """Return the settings that the options make together.
+
+    Raises:
+        UsageError: If they contradict each other.
+    """
+    sources = [name for name in ("template", "size", "file", "corpus") if name in given]
+    if len(sources) > 1 and sources != ["template", "size"]:
+        raise click.UsageError(
+            f"two kinds of requests: --{sources[0]} and --{sources[1]}. Give one of them."
+        )
+    if options["key"] and not options["cert"]:
+        raise click.UsageError("--key needs --cert.")
+    if options["ramp"] and options["duration"] and options["ramp"] > options["duration"]:
+        raise click.UsageError("--ramp takes longer than --duration.")
+    if options["messages"] is None and not {"duration", "file", "corpus"} & given:
+        options["messages"] = DEFAULTS.messages
+    if options["corpus"] and not {"messages", "duration"} & given:
+        from cli_client.edges import edges
+
+        options["messages"] = len(edges())
+    if options["basic_auth"] is not None and ":" not in options["basic_auth"]:
+        raise click.BadParameter("it is no USER:PASSWORD.", param_hint="--basic-auth")
+    _check_payloads(options)
+    _check_spread(options, dask)
+    return Settings(**options)
+
+
+def _check_payloads(options: dict[str, Any]) -> None:
+    template, size, messages = options["template"], options["size"], options["messages"]
+    if options["file"] or options["corpus"]:
+        return
+    longest = len(template.replace("{i}", str((messages or 10**6) - 1)).encode())
+    if size is not None and size < longest:
+        raise click.BadParameter(
+            f"{size} bytes do not hold the template, which takes up to {longest}.",
+            param_hint="--size",
+        )
+    if "{i}" not in template and options["expect"] != "any" and messages != 1:
+        click.echo(
+            "warning: the template has no {i}, so all requests are alike: a lost, repeated or "
+            "misplaced reply may not show",
+            err=True,
+        )
+
+
+def _check_spread(options: dict[str, Any], dask: str | None) -> None:
+    """Settle how many processes and connections there are."""
+    processes, connections = options["processes"], options["connections"]
+    if processes == 0:
+        processes = min(os.cpu_count() or 1, connections or 10**6)
+    if connections is None:
+        connections = processes
+    if processes > connections:
+        raise click.UsageError(
+            f"--processes {processes} needs as many connections at least: give -c {processes}."
+        )
+    if (processes > 1 or dask) and options["file"] == STANDARD_INPUT:
+        raise click.UsageError("standard input cannot be read by several processes: use a file.")
+    if dask and options["ledger"]:
+        raise click.UsageError("--ledger is for one machine: the workers of a cluster have none.")
+    options.update(processes=processes, connections=connections)
+
+
+def _send_privately(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -> int:
+    from wire.private_server import PrivateServerError, private_server
+
+    try:
+        with private_server() as url:
+            return _send(dataclasses.replace(settings, url=url), dask, quiet, outcome)
+    except PrivateServerError as error:
+        return outcome.fail(str(error))
+
+
+def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -> int:
+    # Costly to import, and not needed for --help.
+    from cli_client.report import make_report
+    from cli_client.run import RunError
+
+    started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    progress = outcome.make_progress(settings)
+    try:
+        result = _run(settings, dask, quiet, progress.show)
+    except RunError as error:
+        return outcome.fail(str(error))
+    except BrokenPipeError:
+        # Whoever read the responses has had enough: no error, but nothing more to say either.
+        discard_output()
+        return SOME_WRONG
+    except OSError as error:
+        discard_output()
+        return outcome.fail(f"cannot write {error.filename or 'the responses'}: {reason(error)}")
+    finally:
+        progress.finish()
+    return outcome.deliver(make_report(settings, result, started_at))
+
+
+def _run(
+    settings: Settings, dask: str | None, quiet: bool, show: "Callable[[Standing], None]"
+) -> "Result":
+    """Do the run in this process, in several, or on a cluster."""
+    if dask is not None:
+        from cli_client.cluster import run_on_cluster
+
+        return run_on_cluster(settings, dask, show)
+    if settings.processes > 1:
+        from cli_client.processes import run_in_processes
+
+        return run_in_processes(settings, quiet, show)
+    from cli_client.one_share import run_alone
+
+    return run_alone(settings, quiet, show)
+
+
+if __name__ == "__main__":
+    main()

@@ -26,22 +26,44 @@ class Expectation(NamedTuple):
     """Return the number in the reply to a request, or 0 where there is none to be.
 
     Raises:
-        WrongReplyError: If the reply is not the right one; the message says where it differs.
+        WrongReplyError: If the reply is not the right one.
     """
     request_of: Callable[[bytes], bytes | None]
     """Return the one request to which a reply would be right, if there is one."""
+    start: Callable[[bytes], bytes | None]
+    """Return how the reply to a request has to start, if that is known."""
+    other_kind: str
+    """What is wrong with a reply of the other kind."""
+
+    def difference(self, request: bytes, reply: bytes) -> str:
+        """Say why a reply is not the right one to a request, and where it differs."""
+        if type(reply) is not bytes:
+            return self.other_kind
+        try:
+            self.check(request, reply)
+        except WrongReplyError as error:
+            start = self.start(request)
+            return str(error) if start is None else f"{error}; {_difference(start, reply)}"
+        return "the reply is right"
 
 
-def _check_number(request: bytes, reply: bytes) -> int:
-    try:
-        return check_reply(request, reply)
-    except WrongReplyError as error:
-        raise WrongReplyError(f"{error}; {_difference(request + b': ', reply)}") from None
+def expectation(expected: Expected, binary: bool) -> Expectation:
+    """Return the expectation of this name, for replies of this kind."""
+    other_kind = f"expected {_KINDS[binary]}, got {_KINDS[not binary]}"
+    if expected == "number":
+        return Expectation(check_reply, request_of, lambda request: request + b": ", other_kind)
+    if expected == "echo":
+        return Expectation(_check_echo, lambda reply: reply, lambda request: request, other_kind)
+    check = _check_any_binary if binary else _check_any
+    return Expectation(check, lambda reply: None, lambda request: None, other_kind)
+
+
+_KINDS = {False: "text", True: "a binary message"}
 
 
 def _check_echo(request: bytes, reply: bytes) -> int:
     if reply != request:
-        raise WrongReplyError(f"expected the request itself; {_difference(request, reply)}")
+        raise WrongReplyError("expected the request itself")
     return 0
 
 
@@ -79,16 +101,3 @@ def _difference(expected: bytes, reply: bytes) -> str:
 def _hex(data: bytes) -> str:
     more = " …" if len(data) > SHOWN_BYTES else ""
     return (data[:SHOWN_BYTES].hex(" ") or "nothing") + more
-
-
-def expectation(expected: Expected, binary: bool) -> Expectation:
-    """Return the expectation of this name, for replies of this kind."""
-    if expected == "any":
-        return Expectation(_check_any_binary if binary else _check_any, lambda reply: None)
-    return _EXPECTATIONS[expected]
-
-
-_EXPECTATIONS: dict[str, Expectation] = {
-    "number": Expectation(_check_number, request_of),
-    "echo": Expectation(_check_echo, lambda reply: reply),
-}

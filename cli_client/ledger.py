@@ -13,13 +13,13 @@ place of a reply or beside it.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cli_client.expectation import Expectation, WrongReplyError
 from cli_client.latency import Latencies
 
-__all__ = ["SHOWN_ERRORS", "Answer", "Lane", "Ledger", "Request", "Settled", "name"]
+__all__ = ["SHOWN_ERRORS", "Lane", "Ledger", "Request", "Settled", "name"]
 
 REMEMBERED = 1024
 """How many requests that no reply is due to any more are kept, to name the reply that comes still.
@@ -40,14 +40,6 @@ class Request(NamedTuple):
     attempt: int = 1
 
 
-class Answer(NamedTuple):
-    """A request, its right reply, and the number in it."""
-
-    request: Request
-    reply: bytes
-    number: int
-
-
 Settled = Callable[[str, int, Request, bytes | None, float], None]
 """Takes the fate of a request, the number of its connection, the request, its reply, the time."""
 
@@ -59,7 +51,7 @@ class Ledger:
         total: How many requests there shall be; None if that is not known.
         expectation: What a right reply is.
         paced: Whether each request has a time at which it is due.
-        verified: Called with the answers of one read, in order.
+        verified: Called with the right replies of one read, in order.
         settled: Called with each request that is settled: its fate, the lane, the request, the
             reply if there is one, and the time.
     """
@@ -70,7 +62,7 @@ class Ledger:
         expectation: Expectation,
         *,
         paced: bool,
-        verified: Callable[[list[Answer]], None],
+        verified: Callable[[list[bytes]], None],
         settled: Settled | None = None,
     ) -> None:
         self.total = total
@@ -113,22 +105,30 @@ class Ledger:
         if error in self.errors or len(self.errors) < SHOWN_ERRORS:
             self.errors[error] += times
 
-    def verify(self, lane: "Lane", answers: list[Answer], now: float) -> None:
-        """Count answers of one read."""
-        self.verified += len(answers)
-        self.latencies.record([now - request.sent_at for request, _, _ in answers])
+    def verify(
+        self,
+        lane: "Lane",
+        requests: list[Request],
+        replies: list[bytes],
+        numbers: list[int],
+        now: float,
+    ) -> None:
+        """Count requests that got their right replies, with these numbers, in one read."""
+        self.verified += len(requests)
+        self.latencies.record([now - request.sent_at for request in requests])
         if self.corrected is not None:
-            self.corrected.record([now - request.due for request, _, _ in answers])
-        self.numbers.update([number for _, _, number in answers])
+            self.corrected.record([now - request.due for request in requests])
+        self.numbers.update(numbers)
         if self._settled is not None:
-            for request, reply, _ in answers:
+            for request, reply in zip(requests, replies, strict=True):
                 self._settled("verified", lane.number, request, reply, now)
-        self._verified(answers)
+        self._verified(replies)
 
-    def condemn(self, lane: "Lane", request: Request, reply: bytes, why: str, now: float) -> None:
+    def condemn(self, lane: "Lane", request: Request, reply: bytes, now: float) -> None:
         """Count a request as answered wrongly."""
         self.wrong += 1
-        self.complain(f"{name(request.payload)}: {why}")
+        difference = self.expectation.difference(request.payload, reply)
+        self.complain(f"{name(request.payload)}: {difference}")
         if self._settled is not None:
             self._settled("wrong", lane.number, request, reply, now)
 
@@ -187,7 +187,6 @@ class Lane:
         self.overdue: deque[Request] = deque()
         """Requests that a later one has been answered before."""
         self._ledger = ledger
-        self._check, self._request_of = ledger.expectation
         self._answered: deque[Request] = deque(maxlen=REMEMBERED)
         self._given_up: deque[Request] = deque(maxlen=REMEMBERED)
         # A reply that fits nothing, while some request is in flight.
@@ -202,31 +201,100 @@ class Lane:
         """Take down requests that go out."""
         self._ledger.lanes.add(self)
         self.in_flight.extend(requests)
-        first = sum(request.attempt == 1 for request in requests)
-        self._ledger.sent += first
-        self._ledger.resent += len(requests) - first
 
-    def receive(self, replies: Iterable[bytes], now: float) -> None:
+    def receive(self, replies: list[bytes], now: float) -> None:
         """Check replies that came at this time, and hand the right ones over."""
-        in_flight, check = self.in_flight, self._check
-        answers: list[Answer] = []
+        if self._doubtful is not None or not self._receive_in_order(replies, now):
+            self._receive_one_by_one(replies, now)
+
+    def _receive_in_order(self, replies: list[bytes], now: float) -> bool:
+        """Take replies that are all right and in order, as nearly all are.
+
+        Returns:
+            Whether they are. If not, nothing has been done.
+        """
+        in_flight = self.in_flight
+        if len(replies) > len(in_flight) or set(map(type, replies)) != {bytes}:
+            return False
+        requests = [in_flight.popleft() for _ in replies]
+        try:
+            check = self._ledger.expectation.check
+            numbers = list(map(check, [request.payload for request in requests], replies))
+        except WrongReplyError:
+            in_flight.extendleft(reversed(requests))
+            return False
+        self._answered.extend(requests)
+        self._ledger.verify(self, requests, replies, numbers, now)
+        return True
+
+    def _receive_one_by_one(self, replies: list[bytes], now: float) -> None:
+        requests: list[Request] = []
+        right: list[bytes] = []
+        numbers: list[int] = []
         for reply in replies:
-            if in_flight and type(reply) is bytes:
-                request = in_flight[0]
-                try:
-                    number = check(request.payload, reply)
-                except WrongReplyError:
-                    self._place(reply, now, answers)
-                    continue
-                if self._doubtful is not None:
-                    self._dismiss()
-                del in_flight[0]
+            request = self._match(reply, now)
+            if request is not None:
                 self._answered.append(request)
-                answers.append(Answer(request, reply, number))
-            else:
-                self._place(reply, now, answers)
-        if answers:
-            self._ledger.verify(self, answers, now)
+                requests.append(request)
+                right.append(reply)
+                numbers.append(self._ledger.expectation.check(request.payload, reply))
+        if requests:
+            self._ledger.verify(self, requests, right, numbers, now)
+
+    def _match(self, reply: bytes, now: float) -> Request | None:
+        """Return the request that a reply answers; if there is none, note what the reply is."""
+        if type(reply) is not bytes:
+            self._doubt(reply, now)
+            return None
+        if self.in_flight and self._is_right(self.in_flight[0], reply):
+            if self._doubtful is not None:
+                self._dismiss()
+            return self.in_flight.popleft()
+        wanted = self._ledger.expectation.request_of(reply)
+        if wanted is None:
+            self._doubt(reply, now)
+            return None
+        for place, request in enumerate(self.in_flight):
+            if request.payload == wanted:
+                self._overtake(place, now)
+                return self.in_flight.popleft()
+        for place, request in enumerate(self.overdue):
+            if request.payload == wanted:
+                del self.overdue[place]
+                self._ledger.out_of_order += 1
+                self._ledger.complain(f"{name(wanted)}: its reply came behind that to a later one")
+                return request
+        if not self._is_too_many(wanted):
+            self._doubt(reply, now)
+        return None
+
+    def _is_right(self, request: Request, reply: bytes) -> bool:
+        try:
+            self._ledger.expectation.check(request.payload, reply)
+        except WrongReplyError:
+            return False
+        return True
+
+    def _is_too_many(self, wanted: bytes) -> bool:
+        """Note a reply that would be right to a request that is owed none here, if it would."""
+        ledger = self._ledger
+        if any(request.payload == wanted for request in self._given_up):
+            ledger.late += 1
+            ledger.complain(f"{name(wanted)}: its reply came late, after it had been given up")
+            return True
+        if any(request.payload == wanted for request in reversed(self._answered)):
+            ledger.duplicate += 1
+            ledger.complain(f"{name(wanted)}: a reply too many")
+            return True
+        for lane in ledger.lanes - {self}:
+            if any(request.payload == wanted for request in lane.in_flight):
+                ledger.unsolicited += 1
+                ledger.complain(
+                    f"{name(wanted)}: its reply strayed to connection {self.number},"
+                    f" it was sent on {lane.number}"
+                )
+                return True
+        return False
 
     def settle_doubt(self, now: float) -> None:
         """Take a reply that fits nothing for the one to the oldest request, as nothing follows."""
@@ -234,7 +302,7 @@ class Lane:
             reply, self._doubtful = self._doubtful, None
             request = self.in_flight.popleft()
             self._answered.append(request)
-            self._ledger.condemn(self, request, reply, self._difference(request, reply), now)
+            self._ledger.condemn(self, request, reply, now)
 
     def give_up(self, now: float, why: str | None) -> None:
         """Wait for nothing any more."""
@@ -262,50 +330,6 @@ class Lane:
         self._ledger.lanes.discard(self)
         return lost
 
-    def _place(self, reply: bytes, now: float, answers: list[Answer]) -> None:
-        """Find out what a reply is that does not answer the oldest request in flight."""
-        wanted = self._request_of(reply) if type(reply) is bytes else None
-        if wanted is None or not self._recognize(wanted, reply, now, answers):
-            self._doubt(reply, now)
-
-    def _recognize(self, wanted: bytes, reply: bytes, now: float, answers: list[Answer]) -> bool:
-        """Deal with a reply that would be right to some request of the run, if it would."""
-        ledger = self._ledger
-        for place, request in enumerate(self.in_flight):
-            if request.payload == wanted:
-                self._overtake(place, now)
-                del self.in_flight[0]
-                self._accept(request, reply, answers)
-                return True
-        for place, request in enumerate(self.overdue):
-            if request.payload == wanted:
-                del self.overdue[place]
-                ledger.out_of_order += 1
-                ledger.complain(f"{name(wanted)}: its reply came behind that to a later one")
-                self._accept(request, reply, answers)
-                return True
-        if any(request.payload == wanted for request in self._given_up):
-            ledger.late += 1
-            ledger.complain(f"{name(wanted)}: its reply came late, after it had been given up")
-            return True
-        if any(request.payload == wanted for request in reversed(self._answered)):
-            ledger.duplicate += 1
-            ledger.complain(f"{name(wanted)}: a reply too many")
-            return True
-        for lane in ledger.lanes - {self}:
-            if any(request.payload == wanted for request in lane.in_flight):
-                ledger.unsolicited += 1
-                ledger.complain(
-                    f"{name(wanted)}: its reply strayed to connection {self.number},"
-                    f" it was sent on {lane.number}"
-                )
-                return True
-        return False
-
-    def _accept(self, request: Request, reply: bytes, answers: list[Answer]) -> None:
-        self._answered.append(request)
-        answers.append(Answer(request, reply, self._check(request.payload, reply)))
-
     def _overtake(self, place: int, now: float) -> None:
         """Move the oldest requests aside: a later one has been answered."""
         if self._doubtful is not None:
@@ -331,14 +355,6 @@ class Lane:
         reply, self._doubtful = self._doubtful, None
         self._ledger.unsolicited += 1
         self._ledger.complain(f"a reply that nobody asked for: {name(reply or b'')}")
-
-    def _difference(self, request: Request, reply: bytes) -> str:
-        if type(reply) is bytes:
-            try:
-                self._check(request.payload, reply)
-            except WrongReplyError as error:
-                return str(error)
-        return "the reply is of the other kind: binary for text, or text for binary"
 
     def _miss(self, requests: Sequence[Request], now: float, why: str | None) -> None:
         self._given_up.extend(requests)

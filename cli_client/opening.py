@@ -194,14 +194,15 @@ def _tls(settings: Settings) -> ssl.SSLContext:
 
 def _proxy(settings: Settings, uri: WebSocketURI) -> str | None:
     """Return the proxy of the settings or the environment, if there is one."""
+    # A proxy elsewhere has no way to this machine's own loopback.
+    if settings.proxy == "" or (settings.proxy is None and _is_loopback(uri.host)):
+        return None
+    # Only here, as it takes a while to import.
     from websockets.exceptions import InvalidProxy
     from websockets.proxy import get_proxy, parse_proxy
 
-    proxy = settings.proxy
+    proxy = settings.proxy or get_proxy(uri)
     if proxy is None:
-        # A proxy elsewhere has no way to this machine's own loopback.
-        proxy = None if _is_loopback(uri.host) else get_proxy(uri)
-    if not proxy:
         return None
     try:
         parse_proxy(proxy)

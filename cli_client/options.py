@@ -5,15 +5,26 @@ from typing import Any
 
 import click
 
+from cli_client.reports.checks import parse_check
 from wire.address import check_url
 
-__all__ = ["AMOUNT", "DURATION", "HEADER", "RATE", "SECONDS", "TEXT", "WEBSOCKET_URL", "Whole"]
+__all__ = [
+    "AMOUNT",
+    "CHECK",
+    "HEADER",
+    "RATE",
+    "SECONDS",
+    "TEXT",
+    "WEBSOCKET_URL",
+    "Duration",
+    "Whole",
+]
 
 _MULTIPLES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
-class Amount(click.ParamType):
+class Amount(click.ParamType[Any]):
     """A number of things, such as 10000, 10k or 1.5M."""
 
     name = "amount"
@@ -43,7 +54,7 @@ def Whole(lowest: int, highest: int) -> Amount:  # noqa: N802 (a kind of value, 
     return Amount(lowest, highest, whole=True)
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[Any]):
     """A time, such as 10s, 500ms, 3m; seconds if there is no unit."""
 
     name = "duration"
@@ -64,7 +75,7 @@ class Duration(click.ParamType):
         return seconds
 
 
-class Header(click.ParamType):
+class Header(click.ParamType[Any]):
     """A header, as in 'Name: value'."""
 
     name = "header"
@@ -79,7 +90,7 @@ class Header(click.ParamType):
         return name.strip(), content.strip()
 
 
-class Text(click.ParamType):
+class Text(click.ParamType[Any]):
     """A text that can be sent."""
 
     name = "text"
@@ -93,7 +104,20 @@ class Text(click.ParamType):
         return value
 
 
-class WebSocketURL(click.ParamType):
+class CheckOfReport(click.ParamType[Any]):
+    """A condition on the result, such as 'p99<5ms'."""
+
+    name = "check"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the check."""
+        try:
+            return parse_check(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class WebSocketURL(click.ParamType[Any]):
     """A URL to connect to."""
 
     name = "url"
@@ -109,7 +133,7 @@ class WebSocketURL(click.ParamType):
 AMOUNT = Whole(1, 10**12)
 RATE = Amount(0.001, 10**9, whole=False)
 SECONDS = Duration()
-DURATION = Duration()
+CHECK = CheckOfReport()
 HEADER = Header()
 TEXT = Text()
 WEBSOCKET_URL = WebSocketURL()

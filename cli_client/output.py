@@ -3,8 +3,6 @@
 import sys
 from contextlib import AbstractContextManager
 
-from cli_client.ledger import Answer
-
 __all__ = ["Output"]
 
 
@@ -21,11 +19,11 @@ class Output:
         self._lock = lock
         self._file = sys.stdout.buffer
 
-    def show(self, answers: list[Answer]) -> None:
+    def show(self, replies: list[bytes]) -> None:
         """Print the replies of one read."""
         if self._quiet:
             return
-        lines = [b"Response for %b\n" % reply for _, reply, _ in answers]
+        lines = [b"Response for %b\n" % reply for reply in replies]
         if self._lock is None:
             self._file.writelines(lines)
         else:

@@ -3,11 +3,11 @@
 import importlib.metadata
 from typing import Any
 
+from cli_client.latency import interval_summary
 from cli_client.ledger import SHOWN_ERRORS
 from cli_client.numbers import spread
 from cli_client.result import Result
 from cli_client.settings import Settings
-from cli_client.latency import interval_summary
 
 __all__ = ["make_report"]
 
@@ -109,7 +109,7 @@ def _warnings(
     sender: dict[str, Any],
 ) -> list[str]:
     warnings = []
-    p_value = numbers and numbers["p_value"]
+    p_value = None if numbers is None else numbers["p_value"]
     if p_value is not None and p_value < UNLIKELY:
         warnings.append(
             f"the numbers in the replies are not evenly spread (p = {p_value:.2g}): a generator is "

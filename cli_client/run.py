@@ -20,7 +20,7 @@ from cli_client.connection import Connection
 from cli_client.expectation import expectation
 from cli_client.health import LoopWatch, StopWatch
 from cli_client.latency import Latencies
-from cli_client.ledger import Answer, Lane, Ledger, Request, Settled
+from cli_client.ledger import Lane, Ledger, Request, Settled
 from cli_client.opening import Opener, OpeningError
 from cli_client.pacing import Pace
 from cli_client.protocol import RequestProtocol
@@ -36,7 +36,7 @@ WATCH_INTERVAL = 0.1
 """Seconds from one look at the run to the next."""
 
 PACE_INTERVAL = 0.001
-"""Seconds from one sending of what is due to the next: the finest that the event loop's timers do."""
+"""Seconds from one sending of what is due to the next; event loops know no finer timer."""
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 2.0
@@ -68,7 +68,7 @@ class Run:
 
     Args:
         settings: The settings of the run.
-        verified: Called with the answers of one read, in order. An OSError ends the run.
+        verified: Called with the right replies of one read, in order. An OSError ends the run.
         watch: Called about ten times a second while the run lasts; returns whether to go on.
         share: Which share of the run this is.
         settled: Called with each request that is settled, if a list of these is wanted.
@@ -77,7 +77,7 @@ class Run:
     def __init__(
         self,
         settings: Settings,
-        verified: Callable[[list[Answer]], None],
+        verified: Callable[[list[bytes]], None],
         watch: Callable[[Standing], bool],
         share: Share = Share(),  # noqa: B008 (it cannot change)
         settled: Settled | None = None,
@@ -92,7 +92,7 @@ class Run:
         self._interrupted = False
         self._time_is_up = False
         self._again: deque[Request] = deque()
-        self._taken = 0
+        self._paced = 0
         # By place: a keeper that opens its connection again puts it where the old one was.
         self._connections: dict[int, Connection] = {}
         self._numbers = count(1)
@@ -116,13 +116,11 @@ class Run:
     # The course of a run.
 
     async def _run(self) -> Result:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         settings = self._settings
         self._over: asyncio.Future[None] = loop.create_future()
         try:
-            self._source = open_source(
-                settings, self._share, lambda: loop.call_soon_threadsafe(self._fill_all)
-            )
+            self._source = open_source(settings, self._share, self._fill_soon)
             self._opener = Opener(settings)
         except (SourceError, OpeningError) as error:
             raise RunError(str(error)) from None
@@ -290,17 +288,17 @@ class Run:
         turn = 0
         while not self._over.done():
             elapsed = self._stopwatch.elapsed
-            owed = pace.count(elapsed) - self._taken
+            owed = pace.count(elapsed) - self._paced
             if owed > 0:
-                self._schedule_lag.record([max(0.0, elapsed - pace.due(self._taken))])
+                self._schedule_lag.record([max(0.0, elapsed - pace.due(self._paced))])
             connections = [*self._connections.values()]
             share = -(-(owed + len(self._again)) // max(1, len(connections)))
             for _ in connections:
-                if self._taken >= pace.count(elapsed) and not self._again:
+                if self._paced >= pace.count(elapsed) and not self._again:
                     break
                 turn += 1
                 connections[turn % len(connections)].fill(share)
-            next_due = pace.due(self._taken) - self._stopwatch.elapsed
+            next_due = pace.due(self._paced) - self._stopwatch.elapsed
             await asyncio.sleep(max(PACE_INTERVAL, min(next_due, WATCH_INTERVAL)))
 
     async def _pause(self, failures: int) -> None:
@@ -330,19 +328,26 @@ class Run:
         now = self._clock()
         again = self._again
         taken = [again.popleft()._replace(sent_at=now) for _ in range(min(amount, len(again)))]
+        self._ledger.resent += len(taken)
         amount -= len(taken)
         self._check_time(now)
-        if amount <= 0 or self._time_is_up or self._over.done():
-            return taken
-        if self._pace is None:
-            taken += [Request(number, payload, now, now) for number, payload in self._next(amount)]
-            return taken
-        started, pace = self._stopwatch.started, self._pace
-        amount = min(amount, pace.count(now - started) - self._taken)
-        for number, payload in self._next(amount):
-            taken.append(Request(number, payload, started + pace.due(self._taken), now))
-            self._taken += 1
+        if amount > 0 and not self._time_is_up and not self._over.done():
+            new = self._take_new(amount, now)
+            self._ledger.sent += len(new)
+            taken += new
         return taken
+
+    def _take_new(self, amount: int, now: float) -> list[Request]:
+        pace = self._pace
+        if pace is None:
+            return [Request(number, payload, now, now) for number, payload in self._next(amount)]
+        started, first = self._stopwatch.started, self._paced
+        payloads = self._next(min(amount, pace.count(now - started) - first))
+        self._paced += len(payloads)
+        return [
+            Request(number, payload, started + pace.due(place), now)
+            for place, (number, payload) in enumerate(payloads, first)
+        ]
 
     def _next(self, amount: int) -> list[tuple[int, bytes]]:
         try:
@@ -368,6 +373,11 @@ class Run:
         for connection in [*self._connections.values()]:
             connection.fill()
         self._check_over(None)
+
+    def _fill_soon(self) -> None:
+        """Send, from whatever thread this is called, what has come to be sent."""
+        with contextlib.suppress(RuntimeError):  # the run is over, and the event loop with it
+            self._loop.call_soon_threadsafe(self._fill_all)
 
     def _check_time(self, now: float) -> None:
         limit = self._settings.duration
@@ -401,7 +411,7 @@ class Run:
             lane.give_up(now, why)
         ledger.miss(0, list(self._again), now, why)
         self._again.clear()
-        self._timeline.note(self._stopwatch.elapsed)
+        self._watch(self._timeline.note(self._stopwatch.elapsed))
         fates = ledger.fates()
         if fates["never_sent"] and not self._interrupted:
             ledger.complain(f"{fates['never_sent']:,} requests were not sent: {self._last_words}")

@@ -33,7 +33,7 @@ class SourceError(Exception):
 
 @dataclass(frozen=True)
 class Share:
-    """Which numbers a process has of a run: ``index``, ``index + of``, ``index + 2 * of`` …"""
+    """Which numbers of a run a process has: those that leave ``index`` when divided by ``of``."""
 
     index: int = 0
     of: int = 1
@@ -56,8 +56,10 @@ class Source(Protocol):
     """Whether there are no more."""
 
     def take(self, amount: int) -> list[tuple[int, bytes]]:
-        """Return the next requests, with their numbers: no more than so many, none if none is there
-        yet.
+        """Return the next requests, with their numbers; none if none is there yet.
+
+        Args:
+            amount: How many at the most.
 
         Raises:
             SourceError: If they cannot be read.

@@ -78,5 +78,5 @@ class Timeline:
 
 
 def _two_digits(value: int) -> int:
-    size = 10 ** max(0, len(str(value)) - 2)
+    size: int = 10 ** max(0, len(str(value)) - 2)
     return value // size * size

@@ -86,7 +86,7 @@ def closer(close: Report) -> str:
 
 def numbers(found: Report) -> str:
     """Say how evenly the numbers of the replies were drawn."""
-    return (
-        f"{plural(found['seen'], 'different value')} of 100 in {found['replies']} replies,"
-        f" chi-squared {found['chi_squared']:.1f}, p-value {found['p_value']:.3g}"
-    )
+    seen = f"{plural(found['seen'], 'different value')} of 100 in {found['replies']} replies"
+    if found["p_value"] is None:
+        return seen
+    return f"{seen}, chi-squared {found['chi_squared']:.1f}, p-value {found['p_value']:.3g}"

@@ -1,0 +1,68 @@
+"""One share of a run: the whole of it in this process, or a part in one of several.
+
+What a share tells on its way goes out as messages, since it may be far away.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cli_client.ledger_file import LedgerFile
+from cli_client.output import Output
+from cli_client.result import Result
+from cli_client.run import Run
+from cli_client.settings import Settings
+from cli_client.source import Share
+from cli_client.timeline import Standing
+
+__all__ = ["Message", "Tell", "run_alone", "run_share"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a share tells: where it runs, when it begins and how far it is."""
+
+    share: int
+    place: str
+    """The process id, or the address of the worker."""
+    standing: Standing | None = None
+    """None at the beginning."""
+
+
+Tell = Callable[[Message], bool]
+"""Passes a message on, and returns whether the share is to go on."""
+
+
+def run_share(settings: Settings, share: Share, output: Output, tell: Tell, place: str) -> Result:
+    """Do one share of a run.
+
+    Raises:
+        RunError: If it cannot begin.
+        OSError: If the responses or the ledger cannot be written.
+    """
+    tell(Message(share.index, place))
+
+    def watch(standing: Standing) -> bool:
+        return tell(Message(share.index, place, standing))
+
+    with LedgerFile.opened(settings.ledger, share) as ledger_file:
+        note = None if ledger_file is None else ledger_file.note
+        run = Run(settings, output.show, watch, share, note)
+        result = run()
+        output.flush()
+        return result
+
+
+def run_alone(settings: Settings, quiet: bool, show: Callable[[Standing], None]) -> Result:
+    """Do a run in this process.
+
+    Raises:
+        RunError: If it cannot begin.
+        OSError: If the responses or the ledger cannot be written.
+    """
+
+    def tell(message: Message) -> bool:
+        if message.standing is not None:
+            show(message.standing)
+        return True
+
+    return run_share(settings, Share(), Output(quiet), tell, "")

@@ -1,0 +1,78 @@
+"""A run in several processes of this machine."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Lock
+
+from cli_client.ledger_file import gather
+from cli_client.one_share import Message, run_share
+from cli_client.output import Output
+from cli_client.result import Result
+from cli_client.run import RunError
+from cli_client.settings import Settings
+from cli_client.shares import collect
+from cli_client.source import Share
+from cli_client.timeline import Standing
+
+__all__ = ["run_in_processes"]
+
+
+def run_in_processes(settings: Settings, quiet: bool, show: Callable[[Standing], None]) -> Result:
+    """Do a run in several processes.
+
+    Raises:
+        RunError: If it cannot begin, or a process is lost.
+        OSError: If the responses or the ledger cannot be written.
+    """
+    # A fresh interpreter for each: forking copies what this process has open.
+    context = multiprocessing.get_context("spawn")
+    mailbox: SimpleQueue[Message] = context.SimpleQueue()
+    shares = [Share(index, settings.processes) for index in range(settings.processes)]
+
+    def messages() -> Iterator[Message]:
+        while not mailbox.empty():
+            yield mailbox.get()
+
+    def stop(places: set[str]) -> None:
+        for place in places:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(place), signal.SIGINT)
+
+    executor = ProcessPoolExecutor(len(shares), context, _begin_process, (mailbox, context.Lock()))
+    with executor:
+        futures = [executor.submit(_run_in_process, settings, share, quiet) for share in shares]
+        try:
+            result = collect(settings, futures, messages, show, stop)
+        except BrokenProcessPool:
+            raise RunError("a process of the sender was killed") from None
+    if settings.ledger is not None:
+        gather(settings.ledger, shares)
+    return result
+
+
+_mailbox: "SimpleQueue[Message]"
+_output_lock: Lock
+
+
+def _begin_process(mailbox: "SimpleQueue[Message]", lock: Lock) -> None:
+    global _mailbox, _output_lock
+    _mailbox, _output_lock = mailbox, lock
+    # Of the terminal's Ctrl-C the parent tells, once the run can heed it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run_in_process(settings: Settings, share: Share, quiet: bool) -> Result:
+    def tell(message: Message) -> bool:
+        _mailbox.put(message)
+        return True
+
+    try:
+        return run_share(settings, share, Output(quiet, _output_lock), tell, str(os.getpid()))
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
