@@ -76,15 +76,15 @@ class Latencies:
         if not histogram.get_total_count():
             return []
         low, high = histogram.get_min_value(), histogram.get_max_value() + 1
-        ratio = max((high / low) ** (1 / ROWS), 1.05)
-        bars: list[dict[str, float]] = []
-        counted = 0
-        while low < high:
-            end = max(low + 1, min(high, round(low * ratio)))
-            below = self._count_below(end)
-            bars.append({"from_ms": low / 1000, "to_ms": end / 1000, "count": below - counted})
-            low, counted = end, below
-        return bars
+        limits = {low, high, *(round(low * (high / low) ** (row / ROWS)) for row in range(1, ROWS))}
+        ascending = sorted(limits)
+        below = [self._count_below(limit) for limit in ascending]
+        return [
+            {"from_ms": start / 1000, "to_ms": end / 1000, "count": until - before}
+            for start, end, before, until in zip(
+                ascending, ascending[1:], below, below[1:], strict=False
+            )
+        ]
 
     def _count_below(self, microseconds: int) -> int:
         """Return how many latencies were shorter.

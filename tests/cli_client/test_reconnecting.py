@@ -1,0 +1,176 @@
+"""Connections that die in the middle: opened again, and every request answered once."""
+
+import signal
+import socket
+import threading
+
+import pytest
+
+from tests.cli_client import liars
+from tests.cli_client.liars import at, reply_to, serving
+from tests.cli_client.sending import report, reported, send, sending, wait_for_progress
+from tests.conftest import ServerProcess
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+def test_a_server_killed_and_started_again_costs_no_request(
+    server: ServerProcess, connections: int
+) -> None:
+    with sending(server.url, "-n", 10_000, "-r", 8_000, "-c", connections) as sender:
+        said = wait_for_progress(sender, 2_000)
+        server.kill()
+        server.start()
+        _, rest = sender.communicate(timeout=60)
+    done = reported(sender.returncode, said + rest)
+    assert done.status == 0, done.report
+    assert (done.report["verdict"], done.faults) == ("pass", {})
+    assert done.report["ledger"]["verified"] == 10_000
+    # One that is back first may answer for all.
+    assert 1 <= done.report["attempts"]["reconnects"] <= connections
+    assert done.report["attempts"]["resent"] == done.report["attempts"]["in_flight_when_lost"]
+    assert {"by": "network", "code": 1006} in [
+        {"by": close["by"], "code": close["code"]}
+        for close in done.report["connections"]["closes"]
+    ]
+
+
+def cut_once(after: str) -> liars.Handler:
+    """Return a right handler that cuts the connection, once, in place of a reply."""
+    cut = threading.Event()
+
+    async def lie(websocket: liars.ServerConnection, request: str) -> None:
+        if cut.is_set():
+            await websocket.send(reply_to(request))
+        else:
+            cut.set()
+            websocket.transport.abort()
+
+    return at(after, lie)
+
+
+def test_what_was_in_flight_is_sent_again() -> None:
+    with serving(cut_once("Request 50")) as url:
+        done = report(url, "-n", 100, "-w", 1)
+    assert (done.status, done.faults) == (0, {})
+    assert done.report["attempts"] == {"reconnects": 1, "in_flight_when_lost": 1, "resent": 1}
+
+
+def test_without_resending_what_was_in_flight_is_missing() -> None:
+    with serving(cut_once("Request 50")) as url:
+        done = report(url, "-n", 100, "-w", 1, "--no-resend")
+    assert done.status == 1
+    assert done.faults == {"missing": 1}
+    assert done.report["ledger"]["verified"] == 99
+    assert "Request 50 got no reply" in done.errors
+    assert done.report["attempts"] == {"reconnects": 1, "in_flight_when_lost": 1, "resent": 0}
+
+
+def test_a_request_that_always_kills_its_connection_is_given_up() -> None:
+    with serving(at("Request 50", liars.cut)) as url:
+        done = report(url, "-n", 100, "-w", 1, "--retries", 2)
+    assert done.status == 1
+    assert done.faults == {"missing": 1, "never_sent": 49}
+    assert done.report["attempts"]["resent"] == 2
+
+
+def test_without_retries_the_first_end_is_the_last() -> None:
+    with serving(at("Request 50", liars.close)) as url:
+        done = report(url, "-n", 100, "-w", 1, "--retries", 0)
+    assert done.faults == {"missing": 1, "never_sent": 49}
+    assert done.report["connections"]["opened"] == 1
+    assert "the server closed the connection with code 1011 out of numbers" in done.errors
+
+
+@pytest.mark.parametrize("code", [1008, 1009])
+def test_a_server_that_refuses_what_it_is_sent_is_not_asked_again(code: int) -> None:
+    async def refuse(websocket: liars.ServerConnection, request: str) -> None:
+        await websocket.close(code, "not that")
+
+    with serving(at("Request 5", refuse)) as url:
+        done = report(url, "-n", 10, "-w", 1)
+    assert done.status == 1
+    assert done.faults == {"missing": 1, "never_sent": 4}
+    assert done.report["connections"]["opened"] == 1
+    assert f"with code {code} not that" in done.errors
+
+
+def test_a_server_that_does_not_come_back_ends_the_run(server: ServerProcess) -> None:
+    with sending(server.url, "-n", 100_000, "-r", 5_000, "--retries", 2) as sender:
+        said = wait_for_progress(sender, 500)
+        server.kill()
+        _, rest = sender.communicate(timeout=60)
+    done = reported(sender.returncode, said + rest)
+    assert done.status == 1
+    assert "connection refused" in done.errors
+    assert done.report["ledger"]["never_sent"] > 0
+
+
+def test_silence_with_a_pong_is_a_missing_reply() -> None:
+    with serving(at("Request 5", liars.nothing)) as url:
+        done = report(url, "-n", 10, "-w", 1, "-t", 0.4)
+    assert done.faults == {"missing": 1}
+    assert done.report["connections"]["opened"] == 1
+    assert "Request 5 got no reply: no reply came for 0.4 seconds" in done.errors
+
+
+def test_silence_without_a_pong_is_a_dead_connection() -> None:
+    silenced = threading.Event()
+
+    async def go_deaf(websocket: liars.ServerConnection, request: str) -> None:
+        if silenced.is_set():
+            await websocket.send(reply_to(request))
+        else:
+            silenced.set()
+            websocket.transport.pause_reading()  # type: ignore[attr-defined]
+            await websocket.wait_closed()
+
+    with serving(at("Request 5", go_deaf)) as url:
+        done = report(url, "-n", 10, "-w", 1, "-t", 0.4)
+    assert (done.status, done.faults) == (0, {})
+    assert done.report["attempts"] == {"reconnects": 1, "in_flight_when_lost": 1, "resent": 1}
+
+
+def test_a_server_that_only_answers_pings_ends_the_run() -> None:
+    async def only_read(websocket: liars.ServerConnection) -> None:
+        async for _ in websocket:
+            pass
+
+    with serving(only_read) as url:
+        done = report(url, "-n", 100, "-w", 4, "-t", 0.2, "--retries", 1)
+    assert done.status == 1
+    assert done.report["ledger"]["verified"] == 0
+
+
+def test_a_connection_refused_after_the_first_is_told(server: ServerProcess) -> None:
+    server.kill()
+    server.options = ("--max-connections", "3")
+    server.start()
+    done = report(server.url, "-n", 1000, "-c", 5, "--retries", 1)
+    assert done.status == 1
+    assert done.report["ledger"]["verified"] == 1000
+    assert "a connection could not be opened" in done.errors
+    assert "HTTP 503" in done.errors
+
+
+def test_ctrl_c_while_the_server_is_gone_leaves_the_report(server: ServerProcess) -> None:
+    with sending(server.url, "-n", 100_000, "-r", 5_000) as sender:
+        said = wait_for_progress(sender, 500)
+        server.kill()
+        assert sender.stderr is not None
+        said += sender.stderr.readline()
+        sender.send_signal(signal.SIGINT)
+        _, rest = sender.communicate(timeout=20)
+    done = reported(sender.returncode, said + rest)
+    assert done.status == 130
+    assert done.report["interrupted"]
+
+
+def test_a_port_where_nobody_answers_the_handshake() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"ws://127.0.0.1:{deaf.getsockname()[1]}/"
+
+        done = send(url, "--connect-timeout", "300ms")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"{url} did not answer the handshake in 0.3 s; is it a WebSocket server?"
+    ]
