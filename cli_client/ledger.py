@@ -14,6 +14,7 @@ place of a reply or beside it.
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from cli_client.expectation import Expectation, WrongReplyError
@@ -287,7 +288,7 @@ class Lane:
             ledger.complain(f"{name(wanted)}: a reply too many")
             return True
         for lane in ledger.lanes - {self}:
-            if any(request.payload == wanted for request in lane.in_flight):
+            if any(request.payload == wanted for request in chain(lane.overdue, lane.in_flight)):
                 ledger.unsolicited += 1
                 ledger.complain(
                     f"{name(wanted)}: its reply strayed to connection {self.number},"

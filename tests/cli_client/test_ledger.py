@@ -1,0 +1,146 @@
+"""What becomes of each request when replies are lost, repeated, misplaced or forged."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli_client import liars
+from tests.cli_client.liars import ServerConnection, at, reply_to, serving
+from tests.cli_client.sending import report
+
+
+async def wrong_then_right(websocket: ServerConnection, request: str) -> None:
+    await websocket.send("Hello")
+    await websocket.send(reply_to(request))
+
+
+async def one_letter_changed(websocket: ServerConnection, request: str) -> None:
+    await websocket.send(reply_to(request.replace("Request", "Requesu")))
+
+
+async def much_later(websocket: ServerConnection, request: str) -> None:
+    asyncio.get_running_loop().call_later(
+        0.7, lambda: asyncio.ensure_future(websocket.send(reply_to(request)))
+    )
+
+
+async def behind_two(websocket: ServerConnection, request: str) -> None:
+    others = [await websocket.recv(), await websocket.recv()]
+    for message in (*others, request):
+        await websocket.send(reply_to(message))
+
+
+@pytest.mark.parametrize(
+    ("lie", "faults", "named"),
+    [
+        (liars.wrong_number, {"wrong": 1}, "Request 5: expected ': ' and a number from 1 to 100"),
+        (liars.echo, {"wrong": 1}, "Request 5: "),
+        (liars.binary, {"wrong": 1}, "Request 5: expected text, got a binary message"),
+        (one_letter_changed, {"wrong": 1}, "at byte 6 74 20 35 3a 20 was due, 75 20 35 3a 20 37"),
+        (liars.twice, {"duplicate": 1}, "Request 5: a reply too many"),
+        (liars.nothing, {"missing": 1}, "Request 5 got no reply"),
+        (liars.after_the_next, {"out_of_order": 1}, "Request 5: its reply came behind"),
+        (behind_two, {"out_of_order": 1}, "Request 5: its reply came behind"),
+        (wrong_then_right, {"unsolicited": 1}, "a reply that nobody asked for: Hello"),
+        (much_later, {"missing": 1, "late": 1}, "Request 5: its reply came late"),
+    ],
+)
+def test_a_lie_counts_as_what_it_is(lie: object, faults: dict[str, int], named: str) -> None:
+    with serving(at("Request 5", lie)) as url:  # type: ignore[arg-type]
+        done = report(url, "-n", 40, "-w", 8, "-t", 0.5, "--linger", 0.6)
+    assert (done.status, done.report["verdict"]) == (1, "fail")
+    assert done.faults == faults
+    assert named in done.errors
+
+
+def test_with_one_in_flight_a_reply_that_fits_nothing_is_wrong() -> None:
+    with serving(at("Request 5", liars.another_request)) as url:
+        done = report(url, "-n", 10, "-w", 1)
+    assert done.faults == {"wrong": 1}
+    assert "expected a reply to 'Request 5', got 'Request 99999: 7'" in done.errors
+
+
+def test_every_reply_wrong_is_every_request_wrong() -> None:
+    async def echo(websocket: ServerConnection) -> None:
+        async for message in websocket:
+            await websocket.send(message)
+
+    with serving(echo) as url:
+        done = report(url, "-n", 2000)
+    assert done.faults == {"wrong": 2000}
+    assert done.report["error_count"] == 2000
+    assert len(done.report["errors"]) == 10
+    assert done.errors.startswith("Request 0: ")
+
+
+def test_a_reply_that_strays_to_another_connection_is_named() -> None:
+    waiting: list[tuple[ServerConnection, str]] = []
+
+    async def swap(websocket: ServerConnection, request: str) -> None:
+        waiting.append((websocket, request))
+        if len(waiting) == 2:
+            (one, first), (other, second) = waiting
+            await one.send(reply_to(second))
+            await other.send(reply_to(first))
+
+    async def handle(websocket: ServerConnection) -> None:
+        strayed = False
+        async for message in websocket:
+            if not strayed and len(waiting) < 2:
+                strayed = True
+                await swap(websocket, str(message))
+            else:
+                await websocket.send(reply_to(message))
+
+    with serving(handle) as url:
+        done = report(url, "-n", 100, "-c", 2, "-w", 4, "-t", 0.5)
+    assert done.status == 1
+    assert done.faults == {"missing": 2, "unsolicited": 2}
+    assert "its reply strayed to connection 1, it was sent on 2" in done.errors
+    assert "its reply strayed to connection 2, it was sent on 1" in done.errors
+
+
+def test_a_stuck_generator_shows_in_the_numbers() -> None:
+    async def always_seven(websocket: ServerConnection) -> None:
+        async for message in websocket:
+            await websocket.send(reply_to(message))
+
+    with serving(always_seven) as url:
+        done = report(url, "-n", 2000)
+    assert done.status == 0
+    assert done.report["numbers"]["seen"] == 1
+    assert done.report["numbers"]["p_value"] < 0.001
+    assert "not evenly spread" in done.report["warnings"][0]
+
+
+def test_a_fair_generator_does_not(server_url: str) -> None:
+    done = report(server_url, "-n", 20_000)
+    numbers = done.report["numbers"]
+    assert (numbers["replies"], numbers["seen"]) == (20_000, 100)
+    assert numbers["p_value"] > 1e-6
+
+
+def test_the_ledger_file_has_a_line_for_each_request(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    with serving(at("Request 5", liars.wrong_number)) as url:
+        report(url, "-n", 20, "-w", 4, "--ledger", path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted(line["request"] for line in lines) == list(range(20))
+    for line in lines:
+        assert line["sent"] == f"Request {line['request']}"
+        assert line["fate"] == ("wrong" if line["request"] == 5 else "verified")
+        assert line["received"] == f"{line['sent']}: {101 if line['request'] == 5 else 7}"
+        assert (line["attempt"], line["connection"]) == (1, 1)
+        assert 0 <= line["answered_at"] - line["sent_at"] < 60
+
+
+def test_the_ledger_file_tells_of_what_was_never_sent(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    with serving(at("Request 5", liars.close)) as url:
+        report(url, "-n", 20, "-w", 1, "--retries", 0, "--ledger", path)
+    *sent, missing, last = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(sent) == 5
+    assert (missing["request"], missing["fate"], missing["answered_at"]) == (5, "missing", None)
+    assert last == {"fate": "never sent", "count": 14}
