@@ -1,15 +1,26 @@
-"""What tests of every part share: a real server, as a process, that can be killed and come back."""
+"""What tests of every part share: a real server, as a process, and a real browser."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from wire.address import find_announced_url
 from wire.private_server import private_server
+
+# Chromium looks for its maker's servers at every start; here are none to be found.
+QUIET = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+)
 
 
 class ServerProcess:
@@ -80,6 +91,28 @@ def unused_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     return port
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, without a screen.
+
+    It ends with the module: meanwhile Playwright runs an event loop in this thread, so that no test
+    of another module could start one.
+    """
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        skip_unless_ci("the browser Chromium")
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=[*QUIET, *sandbox],
+            # People's browsers have this cache; Playwright would turn it off.
+            ignore_default_args=["--disable-back-forward-cache"],
+        )
+        yield browser
+        browser.close()
 
 
 def skip_unless_ci(reason: str) -> None:

@@ -1,43 +1,12 @@
-"""A real browser: the system's Chromium, without a screen, driven by Playwright."""
+"""The page of a test, in the browser of its module."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
-
-from tests.conftest import skip_unless_ci
+from playwright.sync_api import Browser, Page
 
 FILE = (Path(__file__).parents[2] / "web" / "index.html").as_uri()
-
-# Chromium looks for its maker's servers at every start; here are none to be found.
-QUIET = (
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-    "--no-first-run",
-)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The browser that all tests share."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        skip_unless_ci("the browser Chromium")
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=[*QUIET, *sandbox],
-            # People's browsers have this cache; Playwright would turn it off.
-            ignore_default_args=["--disable-back-forward-cache"],
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
