@@ -16,7 +16,7 @@ from pygal.etree import etree
 from pygal.style import Style
 
 from cli_client.reports.distribution import MICROSECONDS, decode
-from cli_client.reports.wording import milliseconds
+from cli_client.reports.wording import PERCENTILES, Report, milliseconds
 
 # pygal adds a finder for maps, by a protocol that Python gave up: each import later would warn.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
@@ -30,7 +30,6 @@ __all__ = [
     "throughput_over_time",
 ]
 
-Report = dict[str, Any]
 Point = tuple[float, float | None]
 Label = Mapping[str, Any]
 
@@ -45,9 +44,6 @@ POINTS = 240
 
 NINES = (50, 90, 99, 99.9, 99.99, 99.999, 99.9999)
 """The percentiles at the axis."""
-
-KEPT_RAW = ("p50", "p90", "p95", "p99", "p99.9")
-"""The percentiles that a report has of raw latencies."""
 
 UNWANTED = ("defs", "desc", "title")
 
@@ -78,7 +74,7 @@ def by_percentile(report: Report) -> Drawing:
     ]
     series = {"corrected" if raw else "latency": curve}
     if raw:
-        kept = [(place(float(name[1:])), raw[name]) for name in KEPT_RAW]
+        kept = [(place(float(name[1:])), raw[name]) for name in PERCENTILES]
         series["raw"] = [
             (0.0, raw["min"]),
             *(point for point in kept if point[0] < end),

@@ -8,13 +8,10 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from cli_client.reports.wording import FAULTS
+from cli_client.reports.wording import FAULTS, PERCENTILES, Report
 
 __all__ = ["Check", "parse_check"]
-
-Report = dict[str, Any]
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -44,9 +41,6 @@ COUNTS: dict[str, Callable[[Report], float | None]] = {
 """The figures without a unit."""
 
 LATENCIES = {"min": "min", "mean": "mean", "avg": "mean", "med": "p50", "max": "max"}
-
-KEPT_RAW = ("p50", "p90", "p95", "p99", "p99.9")
-"""A report has the raw latencies at these percentiles alone."""
 
 CHECK = re.compile(
     r"""\s* (?P<name> (?:raw_)? p \(? \d{1,3} (?:\.\d{1,9})? \)? | [a-z_]+ )
@@ -111,8 +105,8 @@ def _time(text: str, name: str, unit: float) -> Callable[[Report], float | None]
         return lambda report: report["elapsed_s"] * UNITS["s"] / unit
     source = "raw_latency_ms" if name.startswith("raw_") else "latency_ms"
     latency = LATENCIES.get(name.removeprefix("raw_")) or _percentile(text, name)
-    if latency not in (*LATENCIES.values(), *KEPT_RAW) and source == "raw_latency_ms":
-        raise ValueError(f"{text!r}: of the raw latencies there are {', '.join(KEPT_RAW)}.")
+    if latency not in (*LATENCIES.values(), *PERCENTILES) and source == "raw_latency_ms":
+        raise ValueError(f"{text!r}: of the raw latencies there are {', '.join(PERCENTILES)}.")
 
     def find(report: Report) -> float | None:
         latencies = report[source]

@@ -4,11 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cli_client.reports.wording import FAULTS, LATENCIES, milliseconds, printable
+from cli_client.reports.wording import FAULTS, LATENCIES, Report, milliseconds, printable
 
 __all__ = ["compare"]
 
-Report = dict[str, Any]
 
 NOTICED = 1.0
 """Per cent from which on a change of time or rate is called better or worse: less is noise."""

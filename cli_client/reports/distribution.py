@@ -1,10 +1,11 @@
 """The latencies of a run in full: the histogram that a report carries, decoded."""
 
 import zlib
-from typing import Any
 
 from hdrh.codec import HdrCookieException, HdrLengthException
 from hdrh.histogram import HdrHistogram
+
+from cli_client.reports.wording import Report
 
 __all__ = ["MICROSECONDS", "decode"]
 
@@ -12,7 +13,7 @@ MICROSECONDS = 1000
 """How many of the histogram's units are a millisecond."""
 
 
-def decode(report: dict[str, Any]) -> HdrHistogram:
+def decode(report: Report) -> HdrHistogram:
     """Return the histogram of a report; its values are in microseconds.
 
     Raises:

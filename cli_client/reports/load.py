@@ -5,11 +5,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from cli_client.reports.wording import FAULTS, LATENCIES, printable
+from cli_client.reports.wording import FAULTS, LATENCIES, Report, printable
 
 __all__ = ["SCHEMA", "load"]
 
-Report = dict[str, Any]
 
 SCHEMA = 1
 """The number of the report's form, as in docs/report.schema.json."""

@@ -6,6 +6,7 @@ from typing import Any
 from cli_client.reports.wording import (
     FAULTS,
     LATENCIES,
+    Report,
     check_line,
     closer,
     faults,
@@ -19,7 +20,6 @@ from cli_client.reports.wording import (
 
 __all__ = ["page"]
 
-Report = dict[str, Any]
 
 FATES = {
     "verified": "got its own right reply",

@@ -2,18 +2,18 @@
 
 import csv
 import io
-from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
 from cli_client.reports.distribution import MICROSECONDS, decode
+from cli_client.reports.wording import Report
 
 __all__ = ["percentiles", "timeline"]
 
 COLUMNS = ("second", "sent", "answered", "errors", "p50_ms", "p99_ms", "max_ms")
 
 
-def timeline(report: dict[str, Any]) -> str:
+def timeline(report: Report) -> str:
     """Return a header and a line for each second of the run, as CSV (RFC 4180, but for CR)."""
     lines = io.StringIO()
     writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
@@ -22,7 +22,7 @@ def timeline(report: dict[str, Any]) -> str:
     return lines.getvalue()
 
 
-def percentiles(report: dict[str, Any]) -> str:
+def percentiles(report: Report) -> str:
     """Return the distribution of the latencies, in milliseconds, in HdrHistogram's text format.
 
     Raises:

@@ -3,10 +3,11 @@
 import io
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli_client.reports.wording import (
     LATENCIES,
+    Report,
     check_line,
     closer,
     faults,
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["summary"]
 
-Report = dict[str, Any]
 
 WIDTH = 80
 """Columns of the narrowest terminal that is still common."""

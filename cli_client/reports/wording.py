@@ -5,6 +5,8 @@ from typing import Any
 __all__ = [
     "FAULTS",
     "LATENCIES",
+    "PERCENTILES",
+    "Report",
     "check_line",
     "closer",
     "faults",
@@ -17,11 +19,15 @@ __all__ = [
 ]
 
 Report = dict[str, Any]
+"""A report as it is read from JSON; docs/report.schema.json describes it."""
 
 FAULTS = ("wrong", "missing", "never_sent", "duplicate", "out_of_order", "unsolicited", "late")
 """The fields of the ledger that a right run has at 0."""
 
-LATENCIES = ("min", "mean", "p50", "p90", "p95", "p99", "p99.9", "max")
+PERCENTILES = ("p50", "p90", "p95", "p99", "p99.9")
+"""The percentiles that a report has at hand; of raw latencies it has no others."""
+
+LATENCIES = ("min", "mean", *PERCENTILES, "max")
 
 CLOSERS = {"server": "the server", "client": "the client", "network": "the network"}
 
