@@ -16,6 +16,9 @@ from cli_client.options import (
     AMOUNT,
     CHECK,
     HEADER,
+    NEW_FILE,
+    NEW_FILE_OR_OUTPUT,
+    PROXY,
     RATE,
     SECONDS,
     TEXT,
@@ -39,8 +42,6 @@ DEFAULTS = Settings()
 STANDARD_INPUT = Path("-")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FILE_OR_INPUT = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-NEW_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
-NEW_FILE_OR_OUTPUT = click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
 
 EXAMPLES = """\
 \b
@@ -61,7 +62,7 @@ class Send(Command):
         """Run the command, or the other one that the first argument names."""
         arguments = sys.argv[1:] if args is None else list(args)
         if arguments[:1] == ["compare"]:
-            from cli_client.reports.compare import compare
+            from cli_client.compare import main as compare
 
             return compare.main(arguments[1:], *rest, **extra)
         if arguments[:1] == ["selftest"]:
@@ -173,6 +174,7 @@ class Send(Command):
     cloup.option(
         "-x",
         "--proxy",
+        type=PROXY,
         metavar="URL",
         help="Go through an HTTP or SOCKS proxy.  [default: that of the environment, but for this "
         "machine; '' for none]",
@@ -238,7 +240,6 @@ class Send(Command):
     cloup.option("--hdr", type=NEW_FILE, help="Write the latencies as HdrHistogram does."),
     cloup.option("--ledger", type=NEW_FILE, help="Write one line of JSON per request."),
 )
-@cloup.constraint(mutually_exclusive, ["size", "file", "corpus"])
 @cloup.constraint(mutually_exclusive, ["messages", "duration"])
 @cloup.version_option(package_name="wsroll", message="wsroll-send %(version)s")
 @click.pass_context

@@ -25,9 +25,7 @@ WORD_INTERVAL = 10
 """A share asks at every tenth message whether to stop: about once a second."""
 
 
-def run_on_cluster(
-    settings: Settings, address: str, show: Callable[[Standing], None]
-) -> Result:
+def run_on_cluster(settings: Settings, address: str, show: Callable[[Standing], None]) -> Result:
     """Do a run on a cluster; its responses are not printed.
 
     Args:
@@ -41,7 +39,9 @@ def run_on_cluster(
     try:
         from distributed import Client, Event
     except ImportError:
-        raise RunError("--dask needs the package distributed: pip install 'wsroll[distributed]'")
+        raise RunError(
+            "--dask needs the package distributed: pip install 'wsroll[distributed]'"
+        ) from None
     run_id = f"wsroll-{uuid.uuid4().hex}"
     # Its writer is the run itself: ten messages a second from each share, taken out as often.
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()

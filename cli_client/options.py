@@ -1,6 +1,8 @@
 """The kinds of values that the options take: amounts, times, headers, checks."""
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +14,9 @@ __all__ = [
     "AMOUNT",
     "CHECK",
     "HEADER",
+    "NEW_FILE",
+    "NEW_FILE_OR_OUTPUT",
+    "PROXY",
     "RATE",
     "SECONDS",
     "TEXT",
@@ -104,6 +109,37 @@ class Text(click.ParamType[Any]):
         return value
 
 
+class Proxy(click.ParamType[Any]):
+    """The URL of a proxy; an empty text for none."""
+
+    name = "proxy"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the URL."""
+        if value:
+            # Only here, as it takes a while to import.
+            from websockets.exceptions import InvalidProxy
+            from websockets.proxy import parse_proxy
+
+            try:
+                parse_proxy(value)
+            except (InvalidProxy, ValueError) as error:
+                self.fail(f"{error}.", param, ctx)
+        return value
+
+
+class NewFile(click.Path):
+    """A file to write, in a folder that is there: a run shall not find out at its end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        path = super().convert(value, param, ctx)
+        folder = Path(path).parent
+        if path != Path("-") and not (folder.is_dir() and os.access(folder, os.W_OK)):
+            self.fail(f"{str(folder)!r} is no folder that can be written to.", param, ctx)
+        return path
+
+
 class CheckOfReport(click.ParamType[Any]):
     """A condition on the result, such as 'p99<5ms'."""
 
@@ -135,5 +171,8 @@ RATE = Amount(0.001, 10**9, whole=False)
 SECONDS = Duration()
 CHECK = CheckOfReport()
 HEADER = Header()
+NEW_FILE = NewFile(dir_okay=False, writable=True, path_type=Path)
+NEW_FILE_OR_OUTPUT = NewFile(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
+PROXY = Proxy()
 TEXT = Text()
 WEBSOCKET_URL = WebSocketURL()

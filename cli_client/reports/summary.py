@@ -1,9 +1,9 @@
 """The summary of a run: what the terminal shows at its end, the ledger first."""
 
-import io
 import textwrap
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+
+import click
 
 from cli_client.reports.wording import (
     LATENCIES,
@@ -17,12 +17,7 @@ from cli_client.reports.wording import (
     printable,
 )
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
 __all__ = ["summary"]
-
 
 WIDTH = 80
 """Columns of the narrowest terminal that is still common."""
@@ -39,6 +34,9 @@ BLOCK = "█"
 PLAIN = str.maketrans({BLOCK: "#", "…": "..."})
 """What stands for signs that an encoding lacks."""
 
+Paint = Callable[..., str]
+"""Gives a text colours, or not."""
+
 
 def summary(report: Report, colour: bool, *, encoding: str = "utf-8", wrap: bool = True) -> str:
     """Return a report as lines for a person.
@@ -50,33 +48,22 @@ def summary(report: Report, colour: bool, *, encoding: str = "utf-8", wrap: bool
         wrap: Whether long errors and warnings are broken at 80 columns. For a file or another
             program each had better stay one line.
     """
-    from rich.console import Console  # costly to import, and not needed for --help
-    from rich.table import Table
-
-    console = Console(
-        file=io.StringIO(),
-        width=WIDTH,
-        color_system="standard" if colour else None,
-        force_terminal=colour,
-        no_color=not colour,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
-    _print_verdict(console, report)
-    table = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column(justify="right", style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for label, line in _rows(report):
-        table.add_row(label, line)
-    console.print(table)
-    for line in _messages(report):
-        console.print(line, soft_wrap=not wrap, overflow="fold" if wrap else "ignore")
-    assert isinstance(console.file, io.StringIO)
-    # Rich fills the cells of a table up with spaces.
-    text = "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+    paint: Paint = click.style if colour else lambda text, **style: text
+    lines = [_verdict(report, paint)]
+    for label, content in _rows(report, paint):
+        for line in _folded(content) if len(content) > WIDTH - INDENT and not colour else [content]:
+            lines.append(f"{paint(f'{label:>{INDENT - 1}}', dim=True)} {line}".rstrip())
+            label = ""
+    for kind, style, message in _messages(report):
+        text = f"{kind}: {message}" if kind else message
+        first, *rest = textwrap.wrap(text, WIDTH) if wrap else [text]
+        lines += [first.replace(kind, paint(kind, fg=style), 1) if kind else first, *rest]
+    text = "\n".join(lines)
     return text if _encodable(text, encoding) else text.translate(PLAIN)
+
+
+def _folded(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH - INDENT)
 
 
 def _encodable(text: str, encoding: str) -> bool:
@@ -87,39 +74,31 @@ def _encodable(text: str, encoding: str) -> bool:
     return True
 
 
-def _print_verdict(console: "Console", report: Report) -> None:
-    from rich.text import Text
-
+def _verdict(report: Report, paint: Paint) -> str:
     ledger, passed = report["ledger"], report["verdict"] == "pass"
-    verdict = Text("PASS" if passed else "FAIL", style="bold green" if passed else "bold red")
-    verdict.append(
-        f" {ledger['verified']} of {ledger['requests']} replies right"
-        f" in {report['elapsed_s']:.2f} s, {report['rate']:.0f} messages/s",
-        style="not bold default",
+    verdict = paint("PASS" if passed else "FAIL", fg="green" if passed else "red", bold=True)
+    return (
+        f"{verdict} {ledger['verified']} of {ledger['requests']} replies right"
+        f" in {report['elapsed_s']:.2f} s, {report['rate']:.0f} messages/s"
     )
-    console.print(verdict, soft_wrap=True)
 
 
-def _rows(report: Report) -> Iterator[tuple[str, "Text | str"]]:
+def _rows(report: Report, paint: Paint) -> Iterator[tuple[str, str]]:
     """Name and line of all that the report has to say, in the order of its weight."""
-    from rich.text import Text
-
     # A number and its word stay together: textwrap breaks at plain spaces alone.
     kept_together = ", ".join(fault.replace(" ", "\xa0") for fault in faults(report))
-    ledger = [line.replace("\xa0", " ") for line in textwrap.wrap(kept_together, WIDTH - INDENT)]
+    ledger = [line.replace("\xa0", " ") for line in _folded(kept_together)]
     ledger += [lost(report), "interrupted before the end" if report["interrupted"] else ""]
-    yield from _labelled("ledger", [Text(line) for line in ledger if line])
+    yield from _labelled("ledger", [line for line in ledger if line])
     yield from _labelled(
         "checks",
         [
-            Text.assemble(
-                ("pass", "green") if check["passed"] else ("FAIL", "bold red"),
-                f" {printable(check_line(check))}",
-            )
+            (paint("pass", fg="green") if check["passed"] else paint("FAIL", fg="red", bold=True))
+            + f" {printable(check_line(check))}"
             for check in report["checks"]
         ],
     )
-    yield from _latency(report)
+    yield from _latency(report, paint)
     whole_seconds = report["timeline"][:-1]
     if len(whole_seconds) > 1:
         rates = [second["answered"] for second in whole_seconds]
@@ -133,12 +112,12 @@ def _rows(report: Report) -> Iterator[tuple[str, "Text | str"]]:
     ]
     if connections["opened"]:
         closes.insert(0, f"{connections['opened']} opened")
-    yield from _labelled("connections", [Text(line) for line in closes])
+    yield from _labelled("connections", closes)
     if report["numbers"]:
         yield "numbers", numbers(report["numbers"])
 
 
-def _latency(report: Report) -> Iterator[tuple[str, "Text | str"]]:
+def _latency(report: Report, paint: Paint) -> Iterator[tuple[str, str]]:
     latency, raw = report["latency_ms"], report["raw_latency_ms"]
     if not latency["max"]:
         return  # no reply, no latency
@@ -154,13 +133,11 @@ def _latency(report: Report) -> Iterator[tuple[str, "Text | str"]]:
         yield "", "corrected: from when a request was due; raw: from when it was sent"
     else:
         yield "", line(("min", "mean", "p95", "p99.9"))
-    yield from _histogram(report["histogram"])
+    yield from _histogram(report["histogram"], paint)
 
 
-def _histogram(buckets: Sequence[Report]) -> Iterator[tuple[str, "Text"]]:
+def _histogram(buckets: Sequence[Report], paint: Paint) -> Iterator[tuple[str, str]]:
     """A bar for each few buckets, from the first that is not empty to the last."""
-    from rich.text import Text
-
     filled = [place for place, bucket in enumerate(buckets) if bucket["count"]]
     if not filled:
         return
@@ -170,31 +147,27 @@ def _histogram(buckets: Sequence[Report]) -> Iterator[tuple[str, "Text"]]:
     counts = [sum(bucket["count"] for bucket in group) for group in groups]
     for group, count in zip(groups, counts, strict=True):
         # Few beside many are still some: no bar is shorter than a sign.
-        length = -(-BAR * count // max(counts))
+        bar = BLOCK * -(-BAR * count // max(counts))
         bounds = f"{milliseconds(group[0]['from_ms']):>7} to {milliseconds(group[-1]['to_ms']):>7}"
         yield (
             "histogram" if group is groups[0] else "",
-            Text.assemble(
-                f"{bounds} ms ", (BLOCK * length, "cyan"), " " * bool(length), f"{count}"
-            ),
+            f"{bounds} ms {paint(bar, fg='cyan') + ' ' if bar else ''}{count}",
         )
 
 
-def _labelled(label: str, lines: Sequence["Text"]) -> Iterator[tuple[str, "Text"]]:
+def _labelled(label: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Put the label before the first of the lines."""
     for place, line in enumerate(lines):
         yield "" if place else label, line
 
 
-def _messages(report: Report) -> Iterator["Text"]:
-    """Warnings and errors, one each, and how many errors are not listed."""
-    from rich.text import Text
-
+def _messages(report: Report) -> Iterator[tuple[str, str, str]]:
+    """Kind, colour and text of the warnings and errors, and how many errors are not listed."""
     for warning in report["warnings"]:
-        yield Text.assemble(("warning: ", "yellow"), printable(warning))
+        yield "warning", "yellow", printable(warning)
     for error in report["errors"]:
         times = f" ({error['count']} times)" if error["count"] > 1 else ""
-        yield Text.assemble(("error: ", "red"), printable(error["message"]), times)
+        yield "error", "red", printable(error["message"]) + times
     more = report["error_count"] - sum(error["count"] for error in report["errors"])
     if more > 0:
-        yield Text(f"and {more} more error{'s' * (more > 1)}")
+        yield "", "", f"and {more} more error{'s' * (more > 1)}"

@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 COMMAND = (sys.executable, "-m", "cli_client")
 
 
-def send(
-    *options: object, timeout: float = 60, **more: Any
-) -> "subprocess.CompletedProcess[str]":
+def send(*options: object, timeout: float = 60, **more: Any) -> "subprocess.CompletedProcess[str]":
     """Run the sender to its end."""
     return subprocess.run(
         [*COMMAND, *map(str, options)], text=True, capture_output=True, timeout=timeout, **more

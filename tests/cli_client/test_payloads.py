@@ -19,9 +19,7 @@ async def echo(websocket: ServerConnection) -> None:
 
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("connections", [1, 3])
-def test_the_edge_cases_get_right_replies(
-    server_url: str, binary: bool, connections: int
-) -> None:
+def test_the_edge_cases_get_right_replies(server_url: str, binary: bool, connections: int) -> None:
     done = report(server_url, "--corpus", "edges", "-c", connections, *(["--binary"] * binary))
     assert (done.status, done.faults) == (0, {})
     assert done.report["ledger"]["verified"] == len(edges())
@@ -45,7 +43,9 @@ def test_the_corpus_has_every_border() -> None:
     fragmented = [payload for payload in corpus if isinstance(payload, Fragmented)]
     assert all(b"".join(payload.fragments()) == payload for payload in fragmented)
     # A character cut in its middle.
-    assert any(fragment[:1] >= b"\x80" for payload in fragmented for fragment in payload.fragments())
+    assert any(
+        fragment[:1] >= b"\x80" for payload in fragmented for fragment in payload.fragments()
+    )
 
 
 @pytest.mark.parametrize("size", [12, 125, 126, 1000, 65_536])

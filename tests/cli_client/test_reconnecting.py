@@ -29,8 +29,7 @@ def test_a_server_killed_and_started_again_costs_no_request(
     assert 1 <= done.report["attempts"]["reconnects"] <= connections
     assert done.report["attempts"]["resent"] == done.report["attempts"]["in_flight_when_lost"]
     assert {"by": "network", "code": 1006} in [
-        {"by": close["by"], "code": close["code"]}
-        for close in done.report["connections"]["closes"]
+        {"by": close["by"], "code": close["code"]} for close in done.report["connections"]["closes"]
     ]
 
 

@@ -1,0 +1,101 @@
+"""The command line: what its values mean, and what is said of bad ones."""
+
+import contextlib
+import math
+import os
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli_client.options import RATE, SECONDS, Header, Whole
+from tests.cli_client.sending import send
+
+ANY_AMOUNT = Whole(0, 10**15)
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("10", 10), ("10k", 10_000), ("1.5M", 1_500_000), ("2G", 2 * 10**9), ("10_000", 10_000)],
+)
+def test_amounts(text: str, amount: int) -> None:
+    assert ANY_AMOUNT.convert(text, None, None) == amount
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("10", 10), ("10s", 10), ("500ms", 0.5), ("3m", 180), ("1.5h", 5400), (".5", 0.5)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert math.isclose(SECONDS.convert(text, None, None), seconds)
+
+
+@given(st.text(), st.sampled_from([ANY_AMOUNT, RATE, SECONDS, Header()]))
+def test_any_text_is_a_value_or_a_complaint(text: str, kind: click.ParamType) -> None:
+    with contextlib.suppress(click.BadParameter):
+        kind.convert(text, None, None)
+
+
+@given(st.integers(0, 10**15))
+def test_a_number_means_itself(number: int) -> None:
+    assert ANY_AMOUNT.convert(str(number), None, None) == number
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["http://localhost/"], "must start with ws://"),
+        (["-n", "0"], "--messages"),
+        (["-n", "many"], "'many' is no amount such as 500, 10k or 1.5M"),
+        (["-n", "1.5"], "not a whole number"),
+        (["-r", "-5"], "--rate"),
+        (["-r", "0"], "--rate"),
+        (["-z", "soon"], "'soon' is no time such as 10s, 500ms or 3m"),
+        (["-z", "0"], "--duration"),
+        (["-n", "5", "-z", "5s"], "mutually exclusive"),
+        (["-w", "0"], "--window"),
+        (["-c", "0"], "--connections"),
+        (["--processes", "3", "-c", "2"], "give -c 3"),
+        (["--ramp", "10s", "-z", "5s"], "--ramp"),
+        (["-H", "no colon"], "Name: value"),
+        (["-H", "X-Dice: 🎲"], "Name: value"),
+        (["-a", "user"], "USER:PASSWORD"),
+        (["--template", "\udcff{i}"], "UTF-8"),
+        (["--size", "5"], "5 bytes do not hold the template, which takes up to 12"),
+        (["--file", "nowhere.txt"], "nowhere.txt"),
+        (["--file", "/dev/null", "--corpus", "edges"], "two kinds of requests"),
+        (["--file", "/dev/null", "--template", "x{i}"], "two kinds of requests"),
+        (["--file", "-", "--processes", "2", "-c", "2"], "standard input"),
+        (["--check", "p99<<5"], "--check"),
+        (["--check", "speed>5"], "speed"),
+        (["--json", "/nowhere/report.json"], "/nowhere"),
+        (["ws://user@localhost/"], "without a password"),
+        (["ws://local..host/"], "no host name"),
+        (["--cacert", "nowhere.pem"], "nowhere.pem"),
+        (["--key", "/dev/null"], "--key"),
+        (["--proxy", "ftp://localhost:21", "ws://example.test/"], "proxy"),
+        (["--with-server", "ws://localhost:1/"], "no URL"),
+        (["--unheard-of"], "--unheard-of"),
+    ],
+)
+def test_a_bad_command_line_is_one_line_and_status_2(options: list[str], named: str) -> None:
+    done = send(*options)
+    (line,) = done.stderr.splitlines()
+    assert named in line
+    assert done.returncode == 2
+    assert done.stdout == ""
+
+
+def test_help_fits_and_has_examples() -> None:
+    done = send("--help")
+    assert done.returncode == 0
+    assert "Examples:" in done.stdout
+    for name in ("How much:", "What to send:", "Where to:", "How patiently:", "What to show:"):
+        assert name in done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion_comes_from_the_option_library(shell: str) -> None:
+    done = send(env={**os.environ, "_WSROLL_SEND_COMPLETE": f"{shell}_source"})
+    assert "wsroll-send" in done.stdout

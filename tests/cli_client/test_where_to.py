@@ -1,0 +1,212 @@
+"""Ways to a server: TLS, a Unix socket, a proxy, headers, IPv6, compression."""
+
+import asyncio
+import base64
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli_client import liars
+from tests.cli_client.liars import reply_to, serving
+from tests.cli_client.sending import report, send
+from tests.conftest import ServerProcess, skip_unless_ci
+
+
+@pytest.fixture
+def seen() -> Iterator[tuple[str, list[Any]]]:
+    """The URL of a right server, and the requests of the handshakes that it gets."""
+    requests: list[Any] = []
+
+    async def handle(websocket: liars.ServerConnection) -> None:
+        requests.append(websocket.request)
+        async for message in websocket:
+            await websocket.send(reply_to(message))
+
+    with serving(handle) as url:
+        yield url, requests
+
+
+def test_headers_origin_subprotocol_and_login(seen: tuple[str, list[Any]]) -> None:
+    url, requests = seen
+    options = ["-H", "X-One: 1", "--origin", "https://page.example", "-a", "user:pass:word"]
+    done = report(url, "-n", 1, *options)
+    assert done.status == 0
+    headers = requests[0].headers
+    assert headers["X-One"] == "1"
+    assert headers["Origin"] == "https://page.example"
+    assert base64.b64decode(headers["Authorization"].split()[1]) == b"user:pass:word"
+    # The report tells how to repeat the run, but no password.
+    assert done.report["settings"]["basic_auth"] == "user:***"
+
+
+def test_a_login_in_the_url(seen: tuple[str, list[Any]]) -> None:
+    url, requests = seen
+    done = report(url.replace("ws://", "ws://user:secret@"), "-n", 1)
+    assert done.status == 0
+    assert requests[0].headers["Authorization"].startswith("Basic ")
+    assert "secret" not in str(done.report)
+
+
+def test_a_subprotocol_that_the_server_does_not_have_is_no_harm(server_url: str) -> None:
+    assert report(server_url, "-n", 10, "--subprotocol", "chat").status == 0
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with subprocess.Popen(
+        [sys.executable, "-m", "server", "--unix", str(path), "--stop-on-eof"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stderr is not None
+        assert "Unix socket" in server.stderr.readline()
+        done = report("ws://localhost/", "--unix", path, "-n", 1000, "-c", 3)
+        server.communicate(timeout=15)
+    assert (done.status, done.faults) == (0, {})
+
+
+def test_a_unix_socket_that_is_not_there(tmp_path: Path) -> None:
+    done = send("--unix", tmp_path / "none", "-n", 1)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert "no such file" in line.lower()
+
+
+def test_ipv6(server: ServerProcess) -> None:
+    if not socket.has_ipv6:
+        skip_unless_ci("this machine has no IPv6")
+    server.kill()
+    server.options = ("--host", "::1")
+    server.url = ""
+    server.start()
+    assert report(server.url, "-n", 100).status == 0
+
+
+@pytest.mark.parametrize("compress", [[], ["--compress"]])
+def test_compression(server: ServerProcess, compress: list[str]) -> None:
+    server.kill()
+    server.options = ("--compress",)
+    server.start()
+    done = report(server.url, "-n", 2000, "--size", 500, *compress)
+    assert (done.status, done.faults) == (0, {})
+
+
+@contextlib.contextmanager
+def http_proxy(status: str = "200 OK") -> Iterator[tuple[str, list[str]]]:
+    """A proxy for CONNECT, and the requests that it gets."""
+    heads: list[str] = []
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+    port: list[int] = []
+    ready = threading.Event()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(2**16):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(f"HTTP/1.1 {status}\r\n\r\n".encode())
+        if status.startswith("200"):
+            host, _, target_port = heads[-1].split()[1].rpartition(":")
+            there = await asyncio.open_connection(host, int(target_port))
+            await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
+        writer.close()
+
+    async def run() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port.append(server.sockets[0].getsockname()[1])
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield f"http://127.0.0.1:{port[0]}", heads
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+
+def test_an_http_proxy(server_url: str) -> None:
+    with http_proxy() as (proxy, heads):
+        done = report(server_url, "-n", 1000, "-x", proxy.replace("//", "//me:pw@"), "-c", 2)
+    assert (done.status, done.faults) == (0, {})
+    assert len(heads) == 2
+    assert heads[0].startswith("CONNECT localhost:")
+    assert "Proxy-Authorization: Basic " in heads[0]
+    assert "pw" not in done.report["settings"]["proxy"]
+
+
+def test_a_proxy_that_refuses_is_named(server_url: str) -> None:
+    with http_proxy("407 Proxy Authentication Required") as (proxy, _):
+        done = send(server_url, "-n", 1, "-x", proxy)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith(f"no way through the proxy {proxy}: ")
+    assert "407" in line
+
+
+def test_a_proxy_that_is_not_there(server_url: str, unused_port: int) -> None:
+    done = send(server_url, "-n", 1, "-x", f"http://127.0.0.1:{unused_port}")
+    assert done.stderr == (
+        f"no way through the proxy http://127.0.0.1:{unused_port}: connection refused.\n"
+    )
+
+
+def test_the_proxy_of_the_environment_is_not_for_this_machine(
+    server_url: str, unused_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused_port}")
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{unused_port}")
+    assert report(server_url, "-n", 1).status == 0
+    elsewhere = send("ws://wsroll.example/", "-n", 1)
+    assert f"the proxy http://127.0.0.1:{unused_port}" in elsewhere.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "HTTP 401 Unauthorized"),
+        (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", "HTTP 503"),
+        (
+            b"HTTP/1.1 301 Moved\r\nLocation: https://x.example/\r\nContent-Length: 0\r\n\r\n",
+            "HTTP 301 Moved to https://x.example/",
+        ),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "gave no WebSocket"),
+        (b"", "gave no WebSocket"),
+    ],
+)
+def test_what_is_no_websocket_server_is_named(answer: bytes, named: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"ws://127.0.0.1:{listening.getsockname()[1]}/"
+
+        def serve() -> None:
+            peer, _ = listening.accept()
+            with peer:
+                peer.recv(4096)
+                peer.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        done = send(url, "-n", 1)
+        thread.join(10)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert named in line
