@@ -64,6 +64,7 @@ def page(report: Report) -> str:
             drawn["histogram"] = charts.histogram(report)
         if len(report["timeline"]) > 1:
             drawn["throughput"] = charts.throughput_over_time(report)
+        if len(report["timeline"]) > 1 and any(second["max_ms"] for second in report["timeline"]):
             drawn["latency"] = charts.latency_over_time(report)
     return environment.get_template("page.html").render(
         report=report,

@@ -156,6 +156,10 @@ def without(name: str, inner: str | None = None) -> dict[str, Any]:
         (without("ledger"), "is no report: ledger is no object"),
         (without("late", "ledger"), "is no report: ledger.late is not a whole number"),
         (without("p99", "latency_ms"), "is no report: latency_ms.p99 is not a number"),
+        (
+            {**passing(), "ledger": {**passing()["ledger"], "late": True}},
+            "is no report: ledger.late is not a whole number",
+        ),
         ({**passing(), "rate": "fast"}, "is no report: rate is not a number"),
         ({**passing(), "rate": True}, "is no report: rate is not a number"),
         ({**passing(), "rate": 10**400}, "is no report: rate is not a number"),

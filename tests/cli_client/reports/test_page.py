@@ -193,10 +193,11 @@ def test_a_run_without_replies_has_a_page_without_charts(opened: Opened) -> None
     "timeline",
     [
         [second(0, sent=1, answered=1)],
+        [second(i, 0, 0, p50_ms=0, p99_ms=0, max_ms=0) for i in range(2)],
         [second(0, 1, 1), second(1, 0, 0, p50_ms=0, p99_ms=0, max_ms=0, errors=1)],
         [second(i, 9, 9, errors=1, max_ms=10.0 ** (i % 6)) for i in range(5_000)],
     ],
-    ids=["one second", "a second without a reply", "hours"],
+    ids=["one second", "no replies", "a second without a reply", "hours"],
 )
 def test_any_timeline_makes_a_page(timeline: list[Any]) -> None:
     report = {**failing(), "timeline": timeline, **distribution([1000])}
