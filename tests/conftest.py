@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
@@ -21,6 +22,11 @@ QUIET = (
     "--disable-quic",
     "--no-first-run",
 )
+
+
+# How long an example takes says nothing on a machine that does other things as well.
+hypothesis.settings.register_profile("wsroll", deadline=None)
+hypothesis.settings.load_profile("wsroll")
 
 
 class ServerProcess:

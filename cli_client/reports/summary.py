@@ -51,7 +51,8 @@ def summary(report: Report, colour: bool, *, encoding: str = "utf-8", wrap: bool
     paint: Paint = click.style if colour else lambda text, **style: text
     lines = [_verdict(report, paint)]
     for label, content in _rows(report, paint):
-        for line in _folded(content) if len(content) > WIDTH - INDENT and not colour else [content]:
+        # What is painted is short; textwrap would count the colours as signs.
+        for line in [content] if "\x1b" in content else _folded(content):
             lines.append(f"{paint(f'{label:>{INDENT - 1}}', dim=True)} {line}".rstrip())
             label = ""
     for kind, style, message in _messages(report):

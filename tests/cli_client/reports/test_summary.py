@@ -136,7 +136,7 @@ def test_a_server_cannot_control_the_terminal() -> None:
 
 def test_colours_change_nothing_but_colours() -> None:
     colourful = summary(failing(), True)
-    assert "\x1b[1;31mFAIL" in colourful
+    assert "\x1b[31m\x1b[1mFAIL" in colourful
     lines = re.sub(r"\x1b\[[\d;]*m", "", colourful).splitlines()
     assert [line.rstrip() for line in lines] == summary(failing(), False).splitlines()
     assert "\x1b" not in summary(passing(), False)
