@@ -39,7 +39,7 @@ SIZES = {"wide": (720, 300), "narrow": (360, 240)}
 FONT_SIZE = 13
 """Of the labels; the page's style sheet says the same."""
 
-POINTS = 240
+POINTS = 300
 """A line has no more points than this: what is longer is thinned, or no point could be seen."""
 
 NINES = (50, 90, 99, 99.9, 99.99, 99.999, 99.9999)

@@ -66,6 +66,7 @@ def page(report: Report) -> str:
             drawn["throughput"] = charts.throughput_over_time(report)
         if len(report["timeline"]) > 1 and any(second["max_ms"] for second in report["timeline"]):
             drawn["latency"] = charts.latency_over_time(report)
+    seconds = charts.thinned(report["timeline"])
     return environment.get_template("page.html").render(
         report=report,
         passed=report["verdict"] == "pass",
@@ -80,7 +81,8 @@ def page(report: Report) -> str:
         numbers=report["numbers"] and numbers(report["numbers"]),
         unlisted=report["error_count"] - sum(error["count"] for error in report["errors"]),
         charts=drawn,
-        seconds=charts.thinned(report["timeline"]),
+        seconds=seconds,
+        seconds_each=seconds[1]["second"] - seconds[0]["second"] if len(seconds) > 1 else 1,
     )
 
 

@@ -201,7 +201,14 @@ def test_a_run_without_replies_has_a_page_without_charts(opened: Opened) -> None
 )
 def test_any_timeline_makes_a_page(timeline: list[Any]) -> None:
     report = {**failing(), "timeline": timeline, **distribution([1000])}
-    assert len(page(report)) < 300_000
+    assert len(page(report)) < 350_000
+
+
+@pytest.mark.parametrize(("length", "said"), [(POINTS, ""), (POINTS * 4 - 5, "for 4 seconds")])
+def test_the_page_says_when_a_point_is_more_than_a_second(length: int, said: str) -> None:
+    html = page({**passing(), "timeline": [second(i, 10, 10) for i in range(length)]})
+    assert ("Each point stands" in html) is bool(said)
+    assert said in html
 
 
 def test_a_long_timeline_is_thinned_without_losing_an_error() -> None:
