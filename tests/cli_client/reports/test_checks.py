@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli_client.reports.checks import COUNTS, OPERATORS, parse_check
@@ -101,6 +101,7 @@ def test_a_histogram_that_cannot_be_decoded_is_said_in_one_line() -> None:
         assert "\n" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.text() | st.from_regex(r"[a-z_]{1,12}\(?[0-9.]{0,6}\)?[<>=!]{0,2}[0-9.]{0,20}[a-z]{0,2}"))
 def test_no_text_does_more_than_raise_value_error(text: str) -> None:
     try:
@@ -113,6 +114,7 @@ def test_no_text_does_more_than_raise_value_error(text: str) -> None:
     assert len(error.splitlines()) <= 1
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([*COUNTS, "min", "mean", "max", "p50", "elapsed"]),
     st.sampled_from(list(OPERATORS)),

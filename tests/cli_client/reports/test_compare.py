@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli_client.reports.compare import compare
@@ -212,6 +212,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(passing())), JSON)
 def test_whatever_stands_in_a_field_is_refused_or_compared(
     tmp_path_factory: pytest.TempPathFactory, name: str, value: Any
