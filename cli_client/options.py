@@ -133,8 +133,8 @@ class NewFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path."""
-        path = super().convert(value, param, ctx)
-        folder = Path(path).parent
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        folder = path.parent
         if path != Path("-") and not (folder.is_dir() and os.access(folder, os.W_OK)):
             self.fail(f"{str(folder)!r} is no folder that can be written to.", param, ctx)
         return path
