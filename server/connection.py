@@ -17,10 +17,10 @@ from typing import cast
 
 from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
 from websockets.frames import CloseCode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 
-from server.handshake import decide
+from server.handshake import accept_plainly, decide
 from server.hub import Hub
 from server.protocol import ReplyProtocol
 from server.site import plain_response
@@ -70,7 +70,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._protocol: ReplyProtocol = hub.new_protocol()
+        # From the end of the opening handshake on.
+        self._protocol: ReplyProtocol
         self._transport: asyncio.Transport
         # The request line and headers, until they are complete.
         self._head: bytearray | None = bytearray()
@@ -121,7 +122,8 @@ class Connection(asyncio.BufferedProtocol):
         Every request that came before has been answered: returning False closes the transport
         behind the replies.
         """
-        self._protocol.receive_eof()
+        if self.opened:
+            self._protocol.receive_eof()
         self._wait(self._hub.settings.close_timeout, self.abort)
         return False
 
@@ -130,14 +132,14 @@ class Connection(asyncio.BufferedProtocol):
         self._paused = True
         if not self._transport.is_closing():
             self._transport.pause_reading()
-        if self._protocol.state is OPEN:
+        if self._is_open:
             self._wait(self._hub.settings.stall_timeout, self._stalled)
 
     def resume_writing(self) -> None:
         """Read again from a peer that reads again."""
         self._paused = False
         self._read_on()
-        if self._protocol.state is OPEN:
+        if self._is_open:
             self._wait(self._hub.settings.ping_interval, self._look_for_life)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -145,7 +147,6 @@ class Connection(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
         if self.opened:
-            self._protocol.receive_eof()
             close = self._protocol.close_sent or self._protocol.close_rcvd
             code = close.code if close is not None else CloseCode.ABNORMAL_CLOSURE
             self._hub.count_close(code)
@@ -156,7 +157,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def go_away(self) -> None:
         """Start the closing handshake with code 1001. All that was read has been answered."""
-        if self._protocol.state is OPEN:
+        if self._is_open:
             self._protocol.send_close(CloseCode.GOING_AWAY, "the server is stopping")
             self._flush()
             self._wait(self._hub.settings.close_timeout, self.abort)
@@ -165,13 +166,17 @@ class Connection(asyncio.BufferedProtocol):
         """End the connection at once, with all that is not written yet."""
         self._transport.abort()
 
+    @property
+    def _is_open(self) -> bool:
+        return self.opened and self._protocol.state is OPEN
+
     # Receiving and sending.
 
     def _receive(self, data: bytearray) -> None:
         if self._head is not None:
             data = self._receive_head(data)
-            if not self.opened:
-                return
+        if not self.opened:
+            return
         protocol = self._protocol
         answered = protocol.requests
         failed = protocol.parser_exc
@@ -188,10 +193,13 @@ class Connection(asyncio.BufferedProtocol):
             return
         data = b"".join(writes)
         if data:
-            self._transport.write(data)
-            self._hub.counters.add("sent", len(data))
+            self._write(data)
         if self._protocol.eof_sent:
             self._end()
+
+    def _write(self, data: bytes) -> None:
+        self._transport.write(data)
+        self._hub.counters.add("sent", len(data))
 
     def _end(self) -> None:
         """Close the connection: our end first, so that the peer gets all that was written.
@@ -230,52 +238,70 @@ class Connection(asyncio.BufferedProtocol):
                 f"The request's head is larger than {limit} bytes.",
             )
         elif found >= 0:
-            rest = self._head[size:]
-            self._protocol.receive_data(self._head[:size])
+            head, rest = bytes(self._head[:size]), self._head[size:]
             self._head = None
-            self._answer_request()
+            response = accept_plainly(self._hub, head)
+            if response is not None:
+                self._open(self._hub.new_protocol(OPEN), response)
+            else:
+                self._answer_request(head)
             return rest
         return bytearray()
 
-    def _answer_request(self) -> None:
-        protocol = self._protocol
+    def _open(self, protocol: ReplyProtocol, response: bytes) -> None:
+        """Accept the request: from here on this is a WebSocket."""
+        self._protocol = protocol
+        self.opened = True
+        self._hub.count_opening()
+        # To ask for the peer's address takes a call of the kernel.
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s: opened", self._peer())
+        self._wait(self._hub.settings.ping_interval, self._look_for_life)
+        self._write(response)
+
+    def _answer_request(self, head: bytes) -> None:
+        """Answer a request that is no plain one: by the library, which knows all their kinds."""
+        protocol = self._hub.new_protocol()
+        protocol.receive_data(head)
         events = protocol.events_received()
         if not events:
-            self._refuse_unparsed()
+            self._refuse_unparsed(protocol)
             return
         request = events[0]
         assert isinstance(request, Request)
         response, refusal = decide(self._hub, protocol, request)
-        protocol.send_response(response)
         if refusal is not None:
             body = bytes(response.body).decode(errors="replace")
             self._log_refusal(refusal, " ".join(body.split()))
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            self.opened = True
-            self._hub.count_opening()
+            protocol.send_response(response)
             # The library's parser holds on to the request for as long as the connection lives.
             request.headers.clear()
-            logger.debug("%s: opened", self._peer())
-            self._wait(self._hub.settings.ping_interval, self._look_for_life)
-        self._flush()
+            self._open(protocol, b"".join(protocol.data_to_send()))
+        else:
+            self._respond(response)
 
-    def _refuse_unparsed(self) -> None:
-        error = self._protocol.handshake_exc
+    def _refuse_unparsed(self, protocol: ReplyProtocol) -> None:
+        error = protocol.handshake_exc
         if isinstance(error, HeaderLineTooLong | RequestLineTooLong | TooManyHeaders):
             self._log_refusal("header size", str(error))
+            self._write(b"".join(protocol.data_to_send()))
+            self._end()
         else:
             self._log_refusal("malformed", str(error))
             # Here the library would close without a word.
-            response = plain_response(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
-            self._transport.write(response.serialize())
-        self._flush()
+            self._respond(plain_response(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n"))
 
     def _refuse(self, status: HTTPStatus, reason: str, text: str) -> None:
         """Refuse a request whose head is not complete."""
         self._head = None
-        self._protocol.send_response(plain_response(status, f"{text}\n"))
         self._log_refusal(reason, text)
-        self._flush()
+        self._respond(plain_response(status, f"{text}\n"))
+
+    def _respond(self, response: Response) -> None:
+        """Answer a request with something else than a WebSocket, and end the connection."""
+        self._write(response.serialize())
+        self._end()
 
     def _log_refusal(self, reason: str, text: str) -> None:
         self._hub.counters.add(("refused", reason))

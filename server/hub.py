@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.protocol import CONNECTING, State
 
 from server.counters import CLOSE_CODES, Counters
 from server.gate import Gate
 from server.protocol import Answer, ReplyProtocol
+from server.runs import Runs
 from server.settings import Settings
 from server.site import Site
-from wire.exchange import make_reply
+from wire.exchange import ENDINGS, make_reply
 
 if TYPE_CHECKING:
     from server.connection import Connection
@@ -22,8 +25,11 @@ __all__ = ["Hub"]
 library_logger = logging.getLogger("wsroll.protocol")
 library_logger.setLevel(logging.ERROR)
 
-ANSWERS: dict[str, Answer] = {"random": make_reply, "echo": lambda request: request}
-"""How a server answers, by the name that its option gives it."""
+ANSWERS: dict[str, tuple[Answer, Sequence[bytes]]] = {
+    "random": (make_reply, ENDINGS),
+    "echo": (lambda request: request, (b"",)),
+}
+"""How a server answers, by the name that its option gives it, and what an answer may end with."""
 
 
 class Hub:
@@ -43,7 +49,8 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.connections: set[Connection] = set()
         self.stopping = False
-        self._answer = ANSWERS[settings.reply]
+        self._answer, endings = ANSWERS[settings.reply]
+        self._runs = Runs(endings)
         self._extensions = (
             # Windows of 4 KiB: larger ones cost more memory than they save on short messages.
             [
@@ -58,14 +65,21 @@ class Hub:
         )
         self._someone_left = asyncio.Event()
 
-    def new_protocol(self) -> ReplyProtocol:
+    def new_protocol(self, state: State = CONNECTING) -> ReplyProtocol:
         """Return the protocol of a new connection."""
         return ReplyProtocol(
             self._answer,
+            self._runs,
+            state=state,
             max_size=self.settings.max_message_size,
             extensions=self._extensions,
             logger=library_logger,
         )
+
+    @property
+    def compresses(self) -> bool:
+        """Whether compression is offered to clients that ask for it."""
+        return self._extensions is not None
 
     @property
     def is_full(self) -> bool:

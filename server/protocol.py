@@ -7,7 +7,8 @@ and no request that was read is left without its reply.
 
 Most frames are alike: a whole text message in at most 120 bytes. For these, and only while the
 library waits for the first byte of a frame, there is a short way past its parser, at a third of
-the cost. Whatever is different in any bit takes the library's way.
+the cost, and a shorter one for many of equal length (``runs.py``). Whatever is different in any bit
+takes the library's way.
 
 What is used here of the library without being documented: ``recv_frame`` (its parser calls it for
 each frame, in order), ``reader.buffer`` (what the parser has not consumed), ``writes`` (what is to
@@ -26,18 +27,12 @@ from websockets.frames import (  # type: ignore[attr-defined]
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
+from server.runs import FINAL_TEXT, HEADER_SIZE, LEAST_RUN, MASKED, SHORT, Runs
+
 __all__ = ["Answer", "ReplyProtocol"]
 
 Answer = Callable[[bytes], bytes]
 """Makes the payload of a reply from the payload of its request; adds 5 bytes at the most."""
-
-# A frame's first byte: the FIN bit and the opcode. Its second: the MASK bit and the length, if that
-# is below 126. Four bytes of masking key follow in frames from a client (section 5.2).
-FINAL_TEXT = 0x81
-MASKED = 0x80
-HEADER_SIZE = 6
-SHORT = 120
-"""The longest request, in bytes, whose reply has a length below 126 as well."""
 
 CONTROL_SIZE = 125
 """The most bytes in a control frame (section 5.5)."""
@@ -50,18 +45,20 @@ class ReplyProtocol(ServerProtocol):
 
     Args:
         answer: Makes the payload of a reply.
+        runs: Makes the replies to many short texts, as ``answer`` would.
         max_size: The most bytes that a message may have.
         options: Others of those of the library's ``ServerProtocol``.
     """
 
-    def __init__(self, answer: Answer, *, max_size: int, **options: object) -> None:
+    def __init__(self, answer: Answer, runs: Runs, *, max_size: int, **options: object) -> None:
         # The library counts a ping between fragments against the size of the message.
         super().__init__(max_size=max_size + CONTROL_SIZE, **options)  # type: ignore[arg-type]
         self._max_size = max_size
         self.requests = 0
         self._answer = answer
+        self._runs = runs
         # Whether the library waits for the first byte of a frame, and the short way is open.
-        self._between_frames = False
+        self._between_frames = self.state is OPEN
         self._short = min(SHORT, max_size)
         self._message: bytearray | None = None
         self._opcode = Opcode.TEXT
@@ -128,12 +125,23 @@ class ReplyProtocol(ServerProtocol):
         answer, write, short = self._answer, self.writes.append, self._short
         start, size = 0, len(data)
         requests = 0
+        try_runs = True
         while size - start >= HEADER_SIZE and data[start] == FINAL_TEXT:
             length = data[start + 1] - MASKED
             payload = start + HEADER_SIZE
             end = payload + length
             if not 0 <= length <= short or end > size:
                 break
+            # A look at the last frame that a run must have spares most of what is none.
+            last = start + (LEAST_RUN - 1) * (end - start)
+            if try_runs and size - last >= 2 and data[last + 1] == data[start + 1]:
+                count, replies = self._runs.answer(data, start)
+                if count:
+                    write(replies)
+                    requests += count
+                    start += count * (end - start)
+                    continue
+                try_runs = False
             request = apply_mask(data[payload:end], data[start + 2 : payload])
             try:
                 request.decode()

@@ -10,6 +10,7 @@ ASCII, it extends text and binary payloads alike.
 from random import random
 
 __all__ = [
+    "ENDINGS",
     "HIGHEST",
     "LOWEST",
     "REQUEST_TEMPLATE",
@@ -25,8 +26,8 @@ LOWEST = 1
 HIGHEST = 100
 
 # Made once: on the server's path a reply costs one index and one concatenation.
-_ENDINGS = tuple(f": {number}".encode() for number in range(LOWEST, HIGHEST + 1))
-_NUMBERS = {ending: number for number, ending in enumerate(_ENDINGS, LOWEST)}
+ENDINGS = tuple(f": {number}".encode() for number in range(LOWEST, HIGHEST + 1))
+_NUMBERS = {ending: number for number, ending in enumerate(ENDINGS, LOWEST)}
 
 
 class WrongReplyError(ValueError):
@@ -36,7 +37,7 @@ class WrongReplyError(ValueError):
 def make_reply(request: bytes) -> bytes:
     """Return the reply to a request, with a number drawn afresh."""
     # random() has 53 bits, so no number is likelier than another by more than 1 in 10^14.
-    return request + _ENDINGS[int(random() * HIGHEST)]
+    return request + ENDINGS[int(random() * HIGHEST)]
 
 
 def check_reply(request: bytes, reply: bytes) -> int:
