@@ -162,7 +162,7 @@ class Size(click.ParamType[int]):
         "--max-connections",
         type=COUNT,
         default=DEFAULTS.max_connections,
-        help="WebSockets open at a time in each process; one more gets status 503.",
+        help="WebSockets open at a time, over all workers; one more gets status 503.",
     ),
     option(
         "--open-timeout",

@@ -99,14 +99,14 @@ class Connection(asyncio.BufferedProtocol):
         """Answer all that one read brought."""
         self._last_read = self._hub.loop.time()
         if nbytes < self._read_size:
-            self._receive(bytearray(_read_buffer[:nbytes]))
+            self._receive(bytes(_read_buffer[:nbytes]))
         else:
             self._take_turn()
 
     def _take_turn(self) -> None:
         """Answer a full read buffer, and let all the others come before the next one."""
         started = time.perf_counter()
-        self._receive(bytearray(_read_buffer[: self._read_size]))
+        self._receive(bytes(_read_buffer[: self._read_size]))
         took = time.perf_counter() - started
         if took > TURN:
             self._read_size = max(LEAST_READ_SIZE, int(self._read_size * TURN / took))
@@ -172,7 +172,7 @@ class Connection(asyncio.BufferedProtocol):
 
     # Receiving and sending.
 
-    def _receive(self, data: bytearray) -> None:
+    def _receive(self, data: bytes) -> None:
         if self._head is not None:
             data = self._receive_head(data)
         if not self.opened:
@@ -181,7 +181,9 @@ class Connection(asyncio.BufferedProtocol):
         answered = protocol.requests
         failed = protocol.parser_exc
         protocol.receive_data(data)
-        self._hub.count_traffic(requests=protocol.requests - answered, received=len(data))
+        count = self._hub.counters.add
+        count("received", len(data))
+        count("requests", protocol.requests - answered)
         self._flush()
         if protocol.parser_exc is not failed:
             logger.info("%s: closing: %s", self._peer(), protocol.close_sent)
@@ -220,7 +222,7 @@ class Connection(asyncio.BufferedProtocol):
 
     # The opening handshake.
 
-    def _receive_head(self, data: bytearray) -> bytearray:
+    def _receive_head(self, data: bytes) -> bytes:
         """Answer the request once its head is complete, and return what came behind it.
 
         That has to wait for the answer: the library's parser would act on it before.
@@ -238,7 +240,7 @@ class Connection(asyncio.BufferedProtocol):
                 f"The request's head is larger than {limit} bytes.",
             )
         elif found >= 0:
-            head, rest = bytes(self._head[:size]), self._head[size:]
+            head, rest = bytes(self._head[:size]), bytes(self._head[size:])
             self._head = None
             response = accept_plainly(self._hub, head)
             if response is not None:
@@ -246,7 +248,7 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 self._answer_request(head)
             return rest
-        return bytearray()
+        return b""
 
     def _open(self, protocol: ReplyProtocol, response: bytes) -> None:
         """Accept the request: from here on this is a WebSocket."""

@@ -35,23 +35,22 @@ class Counters:
         # Anonymous and shared: processes forked from here on see each other's counts.
         shared = mmap.mmap(-1, rows * len(_NAMES) * _BYTES_PER_COUNT)
         self._counts = memoryview(shared).cast("q")
-        self._rows = rows
-        self._start = 0
+        self.use_row(0)
 
     def use_row(self, row: int) -> None:
         """Count in this row from now on. No connection is open in it yet."""
-        self._start = row * len(_NAMES)
-        self._counts[self._start + _COLUMNS["open"]] = 0
+        self._row = self._counts[row * len(_NAMES) : (row + 1) * len(_NAMES)]
+        self._row[_COLUMNS["open"]] = 0
 
     def add(self, name: Name, amount: int = 1) -> None:
         """Add to a count."""
-        self._counts[self._start + _COLUMNS[name]] += amount
+        self._row[_COLUMNS[name]] += amount
 
-    def own(self, name: Name) -> int:
-        """Return a count of this worker alone."""
-        return self._counts[self._start + _COLUMNS[name]]
+    def total(self, name: Name) -> int:
+        """Return the sum of a count over all workers."""
+        return sum(self._counts[_COLUMNS[name] :: len(_NAMES)])
 
     def totals(self) -> Iterator[tuple[Name, int]]:
         """Return each count's name and its sum over all workers."""
-        for name, column in _COLUMNS.items():
-            yield name, sum(self._counts[column :: len(_NAMES)])
+        for name in _NAMES:
+            yield name, self.total(name)

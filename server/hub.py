@@ -83,8 +83,8 @@ class Hub:
 
     @property
     def is_full(self) -> bool:
-        """Whether this process has as many open WebSockets as it may."""
-        return self.counters.own("open") >= self.settings.max_connections
+        """Whether the server, with all its workers, has as many open WebSockets as it may."""
+        return self.counters.total("open") >= self.settings.max_connections
 
     def count_opening(self) -> None:
         """Count a WebSocket connection that opened."""
@@ -95,11 +95,6 @@ class Hub:
         """Count a WebSocket connection that ended, by its close code."""
         self.counters.add("open", -1)
         self.counters.add(("closed", code if code in CLOSE_CODES else 0))
-
-    def count_traffic(self, *, requests: int, received: int) -> None:
-        """Count what one read brought."""
-        self.counters.add("requests", requests)
-        self.counters.add("received", received)
 
     def leave(self, connection: "Connection") -> None:
         """Forget a connection that is lost."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.server.raw import CLOSE, TEXT, RawClient, close_code, frame
+from tests.server.raw import CLOSE, TEXT, RawClient, close_code, frame, handshake
 from tests.server.running import Running, running
 from wire.exchange import check_reply
 
@@ -71,6 +71,19 @@ def test_workers_share_the_connections_and_the_metrics_are_the_sum(pair: Running
         # Both have their part in it: the files of each are more than without connections.
         sockets = [len(os.listdir(f"/proc/{pid}/fd")) for pid in workers(pair)]
         assert min(sockets) > 12, sockets
+
+
+def test_workers_share_the_limit_of_connections() -> None:
+    """So many are let in, whichever worker they come to; one more never is."""
+    with (
+        running("--workers", "2", "--max-connections", "20") as server,
+        contextlib.ExitStack() as stack,
+    ):
+        open_many(server, stack, 20)
+        for _ in range(20):
+            with RawClient(server.url) as client:
+                client.send(handshake())
+                assert client.read_response()[0] == 503
 
 
 def test_a_worker_that_dies_is_replaced(pair: Running) -> None:
