@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cli_client.numbers import p_value
 from tests.server.raw import (
     BINARY,
     CLOSE,
@@ -98,7 +99,8 @@ def test_every_number_from_1_to_100_is_equally_likely(plain: Running) -> None:
         client.send(frame(TEXT, "roll") * count)
         numbers = Counter(check(reply, TEXT, b"roll") for reply in client.read_frames(count))
     assert set(numbers) == set(range(1, 101))
-    assert all(abs(times - 200) < 6 * 200**0.5 for times in numbers.values()), numbers
+    chi_squared = sum((times - 200) ** 2 / 200 for times in numbers.values())
+    assert p_value(chi_squared, 99) > 1e-6, numbers
 
 
 def test_replies_and_pongs_come_in_the_order_of_what_they_answer(plain: Running) -> None:
