@@ -93,7 +93,7 @@ def test_requests_may_come_with_the_handshake(plain: Running) -> None:
 
 
 def test_every_number_from_1_to_100_is_equally_likely(plain: Running) -> None:
-    """20,000 replies: each number comes 200 times, give or take six standard deviations."""
+    """20,000 replies spread as chance has it (chi-squared; fails by chance once in a million)."""
     count = 20_000
     with plain.connect() as client:
         client.send(frame(TEXT, "roll") * count)
