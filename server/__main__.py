@@ -41,10 +41,10 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 class Seconds(click.FloatRange):
-    """A time that is longer than none and ends."""
+    """A time that ends, and is longer than none unless it may be none."""
 
-    def __init__(self) -> None:
-        super().__init__(min=0, min_open=True, max=10**6)
+    def __init__(self, *, or_none: bool = False) -> None:
+        super().__init__(min=0, min_open=not or_none, max=10**6)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -195,6 +195,13 @@ class Size(click.ParamType[int]):
         help="Seconds that a client may take to close.",
     ),
     option(
+        "--drain",
+        type=Seconds(or_none=True),
+        default=DEFAULTS.drain,
+        help="Seconds to go on serving after a signal to stop, while /healthz says 503, so that a "
+        "load balancer sends no one new.",
+    ),
+    option(
         "--grace",
         type=Seconds(),
         default=DEFAULTS.grace,
@@ -316,7 +323,7 @@ def _run_workers(
         lambda: _announce(listeners),
         stop_fd=sys.stdin.fileno() if settings.stop_on_eof else None,
         # The workers keep to the grace themselves; this is for one that hangs.
-        grace=settings.grace + 5,
+        grace=settings.drain + settings.grace + 5,
     )
 
 

@@ -45,10 +45,13 @@ class Hub:
         self.settings = settings
         self.counters = counters
         self.gate = Gate(settings.origins, local=local)
-        self.site = Site(counters, lambda: self.stopping) if settings.http else None
+        self.site = Site(counters, lambda: self.draining) if settings.http else None
         self.loop = asyncio.get_running_loop()
         self.connections: set[Connection] = set()
+        self.draining = False
+        """Whether new clients shall go elsewhere."""
         self.stopping = False
+        """Whether no new client gets in."""
         self._answer, endings = ANSWERS[settings.reply]
         self._runs = Runs(endings)
         self._extensions = (

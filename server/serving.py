@@ -67,9 +67,21 @@ async def serve(
     ]
     started()
     await stop.wait()
+    await _drain(hub, hurry)
     for listener in listeners:
         listener.close()
     await _stop(hub, hurry)
+
+
+async def _drain(hub: Hub, hurry: asyncio.Event) -> None:
+    """Go on serving for a while; the health alone says that new clients shall go elsewhere."""
+    hub.draining = True
+    seconds = hub.settings.drain
+    if seconds:
+        logger.info("draining for %g s", seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await hurry.wait()
 
 
 async def _stop(hub: Hub, hurry: asyncio.Event) -> None:

@@ -31,6 +31,7 @@ class Settings:
     pong_timeout: float = 20.0
     stall_timeout: float = 30.0
     close_timeout: float = 10.0
+    drain: float = 0.0
     grace: float = 10.0
 
     stop_on_eof: bool = False

@@ -26,10 +26,10 @@ class Site:
 
     Args:
         counters: What ``/metrics`` shows.
-        is_stopping: Whether the server is on its way out, for ``/healthz``.
+        is_draining: Whether new clients shall go elsewhere, for ``/healthz``.
     """
 
-    def __init__(self, counters: Counters, is_stopping: Callable[[], bool]) -> None:
+    def __init__(self, counters: Counters, is_draining: Callable[[], bool]) -> None:
         # Costly to import, and not needed by a server without HTTP.
         from server import metrics
 
@@ -39,7 +39,7 @@ class Site:
         versions = json.dumps({"wsroll": version("wsroll"), "websockets": version("websockets")})
 
         def health() -> Response:
-            if is_stopping():
+            if is_draining():
                 return plain_response(HTTPStatus.SERVICE_UNAVAILABLE, "stopping\n")
             return plain_response(HTTPStatus.OK, "ok\n")
 

@@ -102,6 +102,7 @@ def test_a_port_that_another_server_has() -> None:
         (["--ping-interval", "nan"], ["--ping-interval", "nan"]),
         (["--stall-timeout", "inf"], ["--stall-timeout", "inf"]),
         (["--grace", "-1"], ["--grace", "-1"]),
+        (["--drain", "-1"], ["--drain", "-1"]),
         (["--reply", "parrot"], ["--reply", "parrot"]),
         (["--origin", "example.org"], ["--origin", "example.org"]),
         (["--origin", "http://["], ["--origin", "http://["]),

@@ -63,6 +63,34 @@ def test_it_stops_accepting() -> None:
         assert server.wait() == 0
 
 
+def test_while_it_drains_it_serves_and_only_its_health_says_that_it_goes() -> None:
+    """``--drain``: old and new clients get what they ask for; a second signal ends that."""
+    with running("--drain", "600", "--grace", "600") as server, server.connect() as client:
+        assert server.get("/healthz")[0] == 200
+        server.signal(signal.SIGTERM)
+        server.wait_for_log("draining for 600 s")
+        assert server.get("/healthz")[0] == 503
+        assert server.get("/version")[0] == 200
+        client.ask("Request 1")
+        with server.connect() as late:
+            late.ask("Request 2")
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_after_the_drain_it_stops(options: tuple[str, ...]) -> None:
+    """As it does at once without one."""
+    with running("--drain", "0.3", *options) as server, server.connect() as client:
+        server.signal(signal.SIGTERM)
+        received = client.read_frame()
+        assert close_code(received) == 1001
+        assert received is not None
+        client.send(frame(CLOSE, received.payload))
+        assert client.read_frame() is None
+        assert server.wait() == 0
+
+
 def test_a_client_that_does_not_close_is_cut_off_after_the_grace() -> None:
     """``--grace`` bounds the stop, whatever the time for a single close."""
     with running("--grace", "0.3", "--close-timeout", "60") as server:
