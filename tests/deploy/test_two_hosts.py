@@ -1,0 +1,47 @@
+"""Two hosts with a server each, HAProxy and a sender on a third: one host is cut off."""
+
+import pytest
+
+from tests.deploy.hosts import network
+from tests.deploy.processes import traffic
+from tests.deploy.proxies import haproxy
+from tests.server.running import running
+from tests.server.test_tls import Pair
+
+
+@pytest.mark.parametrize(
+    ("patience", "first_to_know"),
+    [
+        pytest.param("2s", "no reply came for 2 seconds, nor a pong", id="the sender sees it"),
+        pytest.param("25s", "", id="the proxy sees it"),
+    ],
+)
+def test_a_host_that_is_cut_off_costs_no_request(
+    patience: str, first_to_know: str, pair: Pair
+) -> None:
+    """It falls silent: no refusal, no reset. What it had not answered goes to the other one."""
+    with (
+        network("front", "a", "b") as (cables, (front, a, b)),
+        a.entered(),
+        # At the end, it shall not wait long for clients that cannot hear it.
+        running("--host", a.address, "--grace", "0.5") as server_a,
+        b.entered(),
+        running("--host", b.address) as server_b,
+        front.entered(),
+        haproxy(pair, f"{a.address}:{server_a.port}", f"{b.address}:{server_b.port}") as proxy,
+        traffic(*proxy.sender_options, "--timeout", patience) as flowing,
+    ):
+        flowing.flow()
+        cables.cut_off(a)
+        proxy.wait_for("Server servers/a is DOWN")
+        proxy.wait_for(r" servers/a \S+ 101 ")  # as it tells of each WebSocket that has ended
+        flowing.flow(20_000)
+        done = flowing.finish()
+    print(done.report["ledger"], done.report["attempts"], done.report["connections"])
+    assert (done.status, done.report["verdict"], done.faults) == (0, "pass", {}), done.report
+    attempts = done.report["attempts"]
+    assert attempts["resent"] == attempts["in_flight_when_lost"] > 0
+    lost = [
+        close["reason"] for close in done.report["connections"]["closes"] if close["code"] == 1006
+    ]
+    assert first_to_know in lost
