@@ -138,9 +138,12 @@ class Run:
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
             loop.add_signal_handler(signal.SIGINT, self._interrupt)
         self._loop_watch = LoopWatch()
-        tasks: list[asyncio.Task[None]] = []
+        opening = asyncio.create_task(self._watch_opening())
+        opening.add_done_callback(self._check_task)
+        tasks = [opening]
         try:
             await self._open_all()
+            opening.cancel()
             self._stopwatch.start()
             self._loop_watch.start()
             keepers = [
@@ -192,7 +195,20 @@ class Run:
             self._connections[0] = first.result()
         except OpeningError as error:
             raise RunError(str(error)) from None
-        await asyncio.gather(*map(open_one, places))
+        rest = asyncio.gather(*map(open_one, places))
+        await asyncio.wait((rest, self._over), return_when=asyncio.FIRST_COMPLETED)
+        if rest.done():
+            rest.result()
+        else:
+            rest.cancel()
+            await asyncio.wait((rest,))
+
+    async def _watch_opening(self) -> None:
+        """Tell, until all connections are open, that the run is on its way."""
+        while not self._over.done():
+            await asyncio.wait((self._over,), timeout=WATCH_INTERVAL)
+            if not self._watch(self._timeline.note(self._stopwatch.elapsed)):
+                self._interrupt()
 
     async def _open(self) -> Connection:
         def make(protocol: RequestProtocol, headers: tuple[tuple[str, str], ...]) -> Connection:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -74,6 +75,20 @@ def test_ctrl_c_ends_all_processes_with_one_report(server_url: str) -> None:
     assert done.status == 130
     assert done.report["interrupted"]
     assert done.report["ledger"]["verified"] >= 100
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_ctrl_c_ends_a_run_that_is_still_connecting(processes: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"ws://127.0.0.1:{deaf.getsockname()[1]}/"
+        options = ["-c", 2, "--connect-timeout", "60s", "--processes", processes]
+        with sending(url, *options) as sender:
+            said = wait_for_progress(sender, 0)
+            sender.send_signal(signal.SIGINT)
+            _, rest = sender.communicate(timeout=30)
+    done = reported(sender.returncode, said + rest)
+    assert done.status == 130
+    assert done.report["ledger"]["never_sent"] == 10_000
 
 
 def test_a_server_killed_in_the_middle_costs_no_request(server: ServerProcess) -> None:
