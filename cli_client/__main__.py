@@ -20,6 +20,7 @@ from cli_client.options import (
     NEW_FILE_OR_OUTPUT,
     PROXY,
     RATE,
+    SCHEDULER,
     SECONDS,
     TEXT,
     WEBSOCKET_URL,
@@ -122,13 +123,15 @@ class Send(Command):
     cloup.option(
         "--processes",
         type=Whole(0, 1024),
-        default=DEFAULTS.processes,
-        help="Spread the connections over so many processes; 0: one per core.",
+        help="Spread the connections over so many processes; 0: one per core.  [default: 1, or "
+        "one for each worker of --dask]",
     ),
     cloup.option(
         "--dask",
+        type=SCHEDULER,
         metavar="ADDRESS",
-        help="Spread them over the workers of a Dask cluster (tcp://scheduler:8786).",
+        help="Spread them over the workers of a Dask cluster (tcp://scheduler:8786). Only the "
+        "count is printed; URL and files are as the workers see them.",
     ),
 )
 @cloup.option_group(
@@ -270,6 +273,10 @@ def main(
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
     }
     settings = _settings(options, given, dask)
+    if with_server and dask is not None:
+        raise click.UsageError(
+            "--with-server serves this machine only: give the workers of --dask a URL."
+        )
     if with_server and given & {"url", "unix"}:
         raise click.UsageError("--with-server has a server of its own: give no URL with it.")
     outcome = Outcome(
@@ -281,7 +288,7 @@ def main(
     )
     quiet = quiet or outcome.prints_report
     if with_server:
-        return _send_privately(settings, dask, quiet, outcome)
+        return _send_privately(settings, quiet, outcome)
     return _send(settings, dask, quiet, outcome)
 
 
@@ -334,27 +341,31 @@ def _check_payloads(options: dict[str, Any]) -> None:
 def _check_spread(options: dict[str, Any], dask: str | None) -> None:
     """Settle how many processes and connections there are."""
     processes, connections = options["processes"], options["connections"]
-    if processes == 0:
+    if dask is not None:
+        # 0 stands for as many as the cluster has workers.
+        processes = processes or 0
+    elif processes == 0:
         processes = min(os.cpu_count() or 1, connections or 10**6)
-    if connections is None:
-        connections = processes
+    elif processes is None:
+        processes = DEFAULTS.processes
+    connections = connections or processes
     if processes > connections:
         raise click.UsageError(
             f"--processes {processes} needs as many connections at least: give -c {processes}."
         )
-    if (processes > 1 or dask) and options["file"] == STANDARD_INPUT:
+    if (processes > 1 or dask is not None) and options["file"] == STANDARD_INPUT:
         raise click.UsageError("standard input cannot be read by several processes: use a file.")
-    if dask and options["ledger"]:
+    if dask is not None and options["ledger"]:
         raise click.UsageError("--ledger is for one machine: the workers of a cluster have none.")
     options.update(processes=processes, connections=connections)
 
 
-def _send_privately(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -> int:
+def _send_privately(settings: Settings, quiet: bool, outcome: Outcome) -> int:
     from wire.private_server import PrivateServerError, private_server
 
     try:
         with private_server() as url:
-            return _send(dataclasses.replace(settings, url=url), dask, quiet, outcome)
+            return _send(dataclasses.replace(settings, url=url), None, quiet, outcome)
     except PrivateServerError as error:
         return outcome.fail(str(error))
 
@@ -367,7 +378,7 @@ def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     progress = outcome.make_progress(settings)
     try:
-        result = _run(settings, dask, quiet, progress.show)
+        settings, result = _run(settings, dask, quiet, progress.show)
     except RunError as error:
         return outcome.fail(str(error))
     except BrokenPipeError:
@@ -384,8 +395,8 @@ def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -
 
 def _run(
     settings: Settings, dask: str | None, quiet: bool, show: "Callable[[Standing], None]"
-) -> "Result":
-    """Do the run in this process, in several, or on a cluster."""
+) -> "tuple[Settings, Result]":
+    """Do the run in this process, in several, or on a cluster, and return its settings there."""
     if dask is not None:
         from cli_client.cluster import run_on_cluster
 
@@ -393,10 +404,10 @@ def _run(
     if settings.processes > 1:
         from cli_client.processes import run_in_processes
 
-        return run_in_processes(settings, quiet, show)
+        return settings, run_in_processes(settings, quiet, show)
     from cli_client.one_share import run_alone
 
-    return run_alone(settings, quiet, show)
+    return settings, run_alone(settings, quiet, show)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 What a share tells on its way goes out as messages, since it may be far away.
 """
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cli_client.ledger_file import LedgerFile
 from cli_client.output import Output
@@ -26,6 +27,8 @@ class Message:
     """The process id, or the address of the worker."""
     standing: Standing | None = None
     """None at the beginning."""
+    said_at: float = field(default_factory=time.time)
+    """By the clock of the place, in seconds since 1970."""
 
 
 Tell = Callable[[Message], bool]

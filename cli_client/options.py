@@ -18,6 +18,7 @@ __all__ = [
     "NEW_FILE_OR_OUTPUT",
     "PROXY",
     "RATE",
+    "SCHEDULER",
     "SECONDS",
     "TEXT",
     "WEBSOCKET_URL",
@@ -93,6 +94,19 @@ class Header(click.ParamType[Any]):
         if not colon or not name.strip() or not (value.isascii() and value.isprintable()):
             self.fail(f"{value!r} is no header such as 'Name: value'.", param, ctx)
         return name.strip(), content.strip()
+
+
+class Scheduler(click.ParamType[Any]):
+    """The address of a Dask scheduler, such as tcp://scheduler:8786."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the address."""
+        # Dask takes back nothing that it began with an address that it cannot use.
+        if not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d{1,5}", value):
+            self.fail(f"{value!r} is no address such as tcp://scheduler:8786.", param, ctx)
+        return value
 
 
 class Text(click.ParamType[Any]):
@@ -174,5 +188,6 @@ HEADER = Header()
 NEW_FILE = NewFile(dir_okay=False, writable=True, path_type=Path)
 NEW_FILE_OR_OUTPUT = NewFile(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
 PROXY = Proxy()
+SCHEDULER = Scheduler()
 TEXT = Text()
 WEBSOCKET_URL = WebSocketURL()

@@ -1,11 +1,11 @@
 """A run in several processes of this machine."""
 
-import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Lock
@@ -21,6 +21,9 @@ from cli_client.source import Share
 from cli_client.timeline import Standing
 
 __all__ = ["run_in_processes"]
+
+STOP_PATIENCE = 5.0
+"""Seconds in which the processes must end when the run is over, before they are killed."""
 
 
 def run_in_processes(settings: Settings, quiet: bool, show: Callable[[Standing], None]) -> Result:
@@ -39,18 +42,25 @@ def run_in_processes(settings: Settings, quiet: bool, show: Callable[[Standing],
         while not mailbox.empty():
             yield mailbox.get()
 
-    def stop(places: set[str]) -> None:
-        for place in places:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(place), signal.SIGINT)
+    # No Event: a process that is killed may hold the lock of one.
+    stopping = context.RawValue(ctypes.c_bool, False)
 
-    executor = ProcessPoolExecutor(len(shares), context, _begin_process, (mailbox, context.Lock()))
-    with executor:
+    def stop() -> None:
+        stopping.value = True
+
+    common = (mailbox, context.Lock(), stopping)
+    with ProcessPoolExecutor(len(shares), context, _begin_process, common) as executor:
         futures = [executor.submit(_run_in_process, settings, share, quiet) for share in shares]
         try:
             result = collect(settings, futures, messages, show, stop)
         except BrokenProcessPool:
+            # To send its share again would print the responses again that it has printed.
             raise RunError("a process of the sender was killed") from None
+        finally:
+            stop()
+            if wait(futures, timeout=STOP_PATIENCE).not_done:
+                for process in multiprocessing.active_children():
+                    process.kill()
     if settings.ledger is not None:
         gather(settings.ledger, shares)
     return result
@@ -58,11 +68,12 @@ def run_in_processes(settings: Settings, quiet: bool, show: Callable[[Standing],
 
 _mailbox: "SimpleQueue[Message]"
 _output_lock: Lock
+_stopping: ctypes.c_bool
 
 
-def _begin_process(mailbox: "SimpleQueue[Message]", lock: Lock) -> None:
-    global _mailbox, _output_lock
-    _mailbox, _output_lock = mailbox, lock
+def _begin_process(mailbox: "SimpleQueue[Message]", lock: Lock, stopping: ctypes.c_bool) -> None:
+    global _mailbox, _output_lock, _stopping
+    _mailbox, _output_lock, _stopping = mailbox, lock, stopping
     # Of the terminal's Ctrl-C the parent tells, once the run can heed it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -70,7 +81,7 @@ def _begin_process(mailbox: "SimpleQueue[Message]", lock: Lock) -> None:
 def _run_in_process(settings: Settings, share: Share, quiet: bool) -> Result:
     def tell(message: Message) -> bool:
         _mailbox.put(message)
-        return True
+        return not _stopping.value
 
     try:
         return run_share(settings, share, Output(quiet, _output_lock), tell, str(os.getpid()))

@@ -84,7 +84,8 @@ class JSONLines:
     def show(self, standing: Standing) -> None:
         """Print where the run stands; rate and latencies are of the time since the last line."""
         latency = interval_summary(standing.recent)
-        answered = standing.answered - self._before.answered
+        # It sinks when a share of the run begins again.
+        answered = max(0, standing.answered - self._before.answered)
         seconds = standing.elapsed - self._before.elapsed
         self._before = standing
         print_event(

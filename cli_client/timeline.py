@@ -1,11 +1,12 @@
 """The course of a run: what happened in each second."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cli_client.ledger import Ledger
 
-__all__ = ["Second", "Standing", "Timeline"]
+__all__ = ["Second", "Standing", "Timeline", "two_digits"]
 
 
 @dataclass
@@ -62,10 +63,7 @@ class Timeline:
             ledger.latencies.pour()
         while len(self.seconds) <= int(elapsed):
             self.seconds.append(Second())
-        coarse: Counter[int] = Counter()
-        for microseconds, times in recent.items():
-            coarse[_two_digits(microseconds)] += times
-        self.seconds[int(elapsed)].add(Second(sent, answered, errors, coarse))
+        self.seconds[int(elapsed)].add(Second(sent, answered, errors, two_digits(recent)))
         return Standing(
             elapsed=elapsed,
             sent=ledger.sent,
@@ -77,6 +75,10 @@ class Timeline:
         )
 
 
-def _two_digits(value: int) -> int:
-    size: int = 10 ** max(0, len(str(value)) - 2)
-    return value // size * size
+def two_digits(counts: Mapping[int, int]) -> Counter[int]:
+    """Return the counts of values with each value cut to its first two digits."""
+    coarse: Counter[int] = Counter()
+    for value, times in counts.items():
+        size = 10 ** max(0, len(str(value)) - 2)
+        coarse[value // size * size] += times
+    return coarse

@@ -1,15 +1,11 @@
-"""One run over several processes, and over the workers of a cluster."""
+"""One run over several processes."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cli_client import liars
@@ -103,86 +99,18 @@ def test_a_server_killed_in_the_middle_costs_no_request(server: ServerProcess) -
     assert done.report["ledger"]["verified"] == 10_000
 
 
-class Cluster:
-    """A Dask scheduler and two workers, as processes of this machine."""
-
-    def __init__(self, folder: Path) -> None:
-        file = folder / "scheduler.json"
-        self._log = (folder / "log").open("w")
-        options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-        self._scheduler = self._start("scheduler", *options, "--scheduler-file", str(file))
-        deadline = time.monotonic() + 30
-        while not (file.exists() and file.read_text()):
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.05)
-        self.address: str = json.loads(file.read_text())["address"]
-        options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
-        self.workers = [
-            self._start("worker", self.address, *options, "--local-directory", str(folder))
-            for _ in range(2)
-        ]
-        from distributed import Client
-
-        with Client(self.address, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=30)
-
-    def _start(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "dask", *arguments], stdout=self._log, stderr=self._log
-        )
-
-    def stop(self) -> None:
-        for process in (*self.workers, self._scheduler):
-            process.kill()
-            process.wait()
-        self._log.close()
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    started = Cluster(tmp_path)
-    yield started
-    started.stop()
-
-
-def test_a_run_over_a_cluster_adds_up(server_url: str, cluster: Cluster) -> None:
-    done = report(server_url, "-n", 20_001, "-c", 4, "--dask", cluster.address)
-    assert (done.status, done.faults) == (0, {})
-    assert done.report["ledger"]["verified"] == 20_001
-    assert sum(bar["count"] for bar in done.report["histogram"]) == 20_001
-    assert done.report["sender"]["processes"] == 2
-    assert done.progress[-1]["total"] == 20_001
-
-
-def test_the_share_of_a_worker_that_is_lost_is_sent_again(
-    server_url: str, cluster: Cluster
-) -> None:
-    options = ["-n", 12_000, "-r", 4_000, "-c", 2, "--dask", cluster.address]
+def test_a_process_that_is_killed_ends_the_run(server_url: str) -> None:
+    options = ["-z", "60s", "-r", "1000", "-c", 2, "--processes", 2]
     with sending(server_url, *options) as sender:
-        said = wait_for_progress(sender, 1_000)
-        cluster.workers[0].kill()
-        _, rest = sender.communicate(timeout=60)
-    done = reported(sender.returncode, said + rest)
-    assert (done.status, done.faults) == (0, {})
-    assert done.report["ledger"]["verified"] == 12_000
-    assert any("was sent again from the start by tcp://" in w for w in done.report["warnings"])
-
-
-def test_ctrl_c_ends_a_run_over_a_cluster(server_url: str, cluster: Cluster) -> None:
-    options = ["-z", "60s", "-r", "1000", "-c", 2, "--dask", cluster.address]
-    with sending(server_url, *options) as sender:
-        said = wait_for_progress(sender, 100)
-        sender.send_signal(signal.SIGINT)
-        _, rest = sender.communicate(timeout=30)
-    done = reported(sender.returncode, said + rest)
-    assert done.status == 130
-    assert done.report["interrupted"]
-
-
-def test_no_cluster_there(server_url: str, unused_port: int) -> None:
-    address = f"tcp://127.0.0.1:{unused_port}"
-    done = send(server_url, "--dask", address, "--connect-timeout", "1s")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(f"no Dask scheduler at {address}")
-    assert "Traceback" not in done.stderr
-    assert os.fspath(sys.executable) not in done.stderr
+        wait_for_progress(sender, 100)
+        children = psutil.Process(sender.pid).children()
+        shares = [child for child in children if "spawn_main" in "".join(child.cmdline())]
+        shares[0].kill()
+        _, rest = sender.communicate(timeout=20)
+    assert json.loads(rest.splitlines()[-1]) == {
+        "event": "error",
+        "message": "a process of the sender was killed",
+    }
+    assert sender.returncode == 1
+    assert len(shares) == 2
+    assert not any(share.is_running() for share in shares)
