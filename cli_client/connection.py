@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         # When the last reply came, or the first request after a time with none in flight went out.
         self._last_reply = 0.0
         self._pongs_before_ping: int | None = None
+        self._pinged_at = 0.0
         self._silences = 0
         self._abort_reason = ""
         loop = asyncio.get_running_loop()
@@ -108,9 +109,18 @@ class Connection(asyncio.Protocol):
         if not self.lane.in_flight:
             return
         silence = now - self._last_reply
-        if silence > timeout:
-            alive = self._pongs_before_ping is not None
-            alive = alive and self._protocol.pongs != self._pongs_before_ping
+        if silence <= timeout / 2:
+            return
+        if self._pongs_before_ping is None:
+            self._pongs_before_ping = self._protocol.pongs
+            self._pinged_at = now
+            if self._protocol.state is OPEN:
+                self._protocol.send_ping(b"")
+                self._flush()
+        elif silence > timeout and now - self._pinged_at > timeout / 2:
+            # The ping has had its time too: where this process itself was held up, the silence may
+            # be long and yet nobody's but its own.
+            alive = self._protocol.pongs != self._pongs_before_ping
             self._pongs_before_ping = None
             self._silences += 1
             if alive and self._silences == 1:
@@ -121,11 +131,6 @@ class Connection(asyncio.Protocol):
                 sign = "though it answered a ping" if alive else "nor a pong"
                 self._abort_reason = f"no reply came for {timeout:g} seconds, {sign}"
                 self.abort()
-        elif silence > timeout / 2 and self._pongs_before_ping is None:
-            self._pongs_before_ping = self._protocol.pongs
-            if self._protocol.state is OPEN:
-                self._protocol.send_ping(b"")
-                self._flush()
 
     def stop(self) -> None:
         """Send no more requests."""

@@ -2,7 +2,9 @@
 
 import signal
 import socket
+import sys
 import threading
+import time
 
 import pytest
 
@@ -127,6 +129,19 @@ def test_silence_without_a_pong_is_a_dead_connection() -> None:
         done = report(url, "-n", 10, "-w", 1, "-t", 0.4)
     assert (done.status, done.faults) == (0, {})
     assert done.report["attempts"] == {"reconnects": 1, "in_flight_when_lost": 1, "resent": 1}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no process")
+def test_a_sender_that_was_stopped_blames_nobody_for_the_silence(server_url: str) -> None:
+    with sending(server_url, "-n", "400k", "-t", 0.5) as sender:
+        said = wait_for_progress(sender, 1000)
+        sender.send_signal(signal.SIGSTOP)
+        time.sleep(1.0)  # what is awaited is that time goes by
+        sender.send_signal(signal.SIGCONT)
+        _, rest = sender.communicate(timeout=60)
+    done = reported(sender.returncode, said + rest)
+    assert (done.status, done.faults) == (0, {})
+    assert done.report["connections"]["opened"] == 1
 
 
 def test_a_server_that_only_answers_pings_ends_the_run() -> None:
