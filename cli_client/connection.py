@@ -124,12 +124,12 @@ class Connection(asyncio.Protocol):
             self._pongs_before_ping = None
             self._silences += 1
             if alive and self._silences == 1:
-                self.lane.give_up(now, f"no reply came for {timeout:g} seconds")
+                self.lane.give_up(now, f"no reply came for {timeout:g} s")
                 self._last_reply = now
                 self.fill()
             else:
                 sign = "though it answered a ping" if alive else "nor a pong"
-                self._abort_reason = f"no reply came for {timeout:g} seconds, {sign}"
+                self._abort_reason = f"no reply came for {timeout:g} s, {sign}"
                 self.abort()
 
     def stop(self) -> None:

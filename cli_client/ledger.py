@@ -317,7 +317,7 @@ class Lane:
         """Wait no more for what was sent so many seconds ago and overtaken since."""
         overdue = self.overdue
         while overdue and now - overdue[0].sent_at > limit:
-            self._miss([overdue.popleft()], now, f"not in {limit:g} seconds, but a later one did")
+            self._miss([overdue.popleft()], now, f"not in {limit:g} s, but a later one did")
 
     def lose(self, now: float, why: str) -> list[Request]:
         """Return what was in flight when the connection died, and wait for nothing any more.

@@ -162,7 +162,7 @@ class Opener:
         if isinstance(error, ssl.SSLError):
             return f"TLS failed ({error.reason or error})."
         if isinstance(error, TimeoutError):
-            return f"no connection in {self._settings.connect_timeout:g} seconds."
+            return f"no connection in {self._settings.connect_timeout:g} s."
         return f"{(getattr(error, 'strerror', None) or str(error)).lower()}."
 
 

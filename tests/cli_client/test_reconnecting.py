@@ -111,7 +111,7 @@ def test_silence_with_a_pong_is_a_missing_reply() -> None:
         done = report(url, "-n", 10, "-w", 1, "-t", 0.4)
     assert done.faults == {"missing": 1}
     assert done.report["connections"]["opened"] == 1
-    assert "Request 5 got no reply: no reply came for 0.4 seconds" in done.errors
+    assert "Request 5 got no reply: no reply came for 0.4 s" in done.errors
 
 
 def test_silence_without_a_pong_is_a_dead_connection() -> None:
