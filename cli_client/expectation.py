@@ -32,14 +32,16 @@ class Expectation(NamedTuple):
     """Return the one request to which a reply would be right, if there is one."""
     start: Callable[[bytes], bytes | None]
     """Return how the reply to a request has to start, if that is known."""
-    other_kind: str
-    """What is wrong with a reply of the other kind."""
+    binary: bool
+    """Whether replies are binary rather than text."""
 
     def difference(self, request: bytes, reply: bytes) -> str:
         """Say why a reply is not the right one to a request, and where it differs."""
         if type(reply) is not bytes:
-            return self.other_kind
+            return f"expected {_KINDS[self.binary]}, got {_KINDS[not self.binary]}"
         try:
+            if not self.binary:
+                _check_any(request, reply)
             self.check(request, reply)
         except WrongReplyError as error:
             start = self.start(request)
@@ -49,13 +51,12 @@ class Expectation(NamedTuple):
 
 def expectation(expected: Expected, binary: bool) -> Expectation:
     """Return the expectation of this name, for replies of this kind."""
-    other_kind = f"expected {_KINDS[binary]}, got {_KINDS[not binary]}"
     if expected == "number":
-        return Expectation(check_reply, request_of, lambda request: request + b": ", other_kind)
+        return Expectation(check_reply, request_of, lambda request: request + b": ", binary)
     if expected == "echo":
-        return Expectation(_check_echo, lambda reply: reply, lambda request: request, other_kind)
+        return Expectation(_check_echo, lambda reply: reply, lambda request: request, binary)
     check = _check_any_binary if binary else _check_any
-    return Expectation(check, lambda reply: None, lambda request: None, other_kind)
+    return Expectation(check, lambda reply: None, lambda request: None, binary)
 
 
 _KINDS = {False: "text", True: "a binary message"}

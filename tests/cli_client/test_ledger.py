@@ -20,6 +20,10 @@ async def one_letter_changed(websocket: ServerConnection, request: str) -> None:
     await websocket.send(reply_to(request.replace("Request", "Requesu")))
 
 
+async def no_utf8(websocket: ServerConnection, request: str) -> None:
+    await websocket.send(b"Req\xffest 5: 7", text=True)
+
+
 async def much_later(websocket: ServerConnection, request: str) -> None:
     asyncio.get_running_loop().call_later(
         0.7, lambda: asyncio.ensure_future(websocket.send(reply_to(request)))
@@ -39,6 +43,7 @@ async def behind_two(websocket: ServerConnection, request: str) -> None:
         (liars.echo, {"wrong": 1}, "Request 5: "),
         (liars.binary, {"wrong": 1}, "Request 5: expected text, got a binary message"),
         (one_letter_changed, {"wrong": 1}, "at byte 6 74 20 35 3a 20 was due, 75 20 35 3a 20 37"),
+        (no_utf8, {"wrong": 1}, "Request 5: the reply is not valid UTF-8 at byte 3; at byte 3 75 "),
         (liars.twice, {"duplicate": 1}, "Request 5: a reply too many"),
         (liars.nothing, {"missing": 1}, "Request 5 got no reply"),
         (liars.after_the_next, {"out_of_order": 1}, "Request 5: its reply came behind"),
