@@ -9,7 +9,7 @@ from cli_client.reports.wording import (
     LATENCIES,
     Report,
     check_line,
-    closer,
+    close_line,
     faults,
     lost,
     milliseconds,
@@ -105,12 +105,7 @@ def _rows(report: Report, paint: Paint) -> Iterator[tuple[str, str]]:
         rates = [second["answered"] for second in whole_seconds]
         yield "throughput", f"from {min(rates)} to {max(rates)} messages in a second"
     connections = report["connections"]
-    closes = [
-        f"{close['count']} closed by {closer(close)}"
-        + (f", code {close['code']}" if close["code"] is not None else "")
-        + (f": {printable(close['reason'])}" if close["reason"] else "")
-        for close in connections["closes"]
-    ]
+    closes = [close_line(close) for close in connections["closes"]]
     if connections["opened"]:
         closes.insert(0, f"{connections['opened']} opened")
     yield from _labelled("connections", closes)

@@ -8,6 +8,7 @@ __all__ = [
     "PERCENTILES",
     "Report",
     "check_line",
+    "close_line",
     "closer",
     "faults",
     "lost",
@@ -88,6 +89,13 @@ def check_line(check: Report) -> str:
 def closer(close: Report) -> str:
     """Say who closed."""
     return CLOSERS.get(close["by"], printable(str(close["by"])))
+
+
+def close_line(close: Report) -> str:
+    """Say who closed connections, how many of them, with which code and why."""
+    code = f", code {close['code']}" if close["code"] is not None else ""
+    reason = f": {printable(close['reason'])}" if close["reason"] else ""
+    return f"{close['count']} closed by {closer(close)}{code}{reason}"
 
 
 def numbers(found: Report) -> str:
