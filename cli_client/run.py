@@ -134,6 +134,7 @@ class Run:
             settled=self._settled,
         )
         self._timeline = Timeline(self._ledger)
+        before = signal.getsignal(signal.SIGINT)
         # Windows has none (KeyboardInterrupt instead), and a thread of a cluster's worker may not.
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
             loop.add_signal_handler(signal.SIGINT, self._interrupt)
@@ -164,6 +165,10 @@ class Run:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._close_all()
             self._source.close()
+            # uvloop's would stay, and swallow each Ctrl-C from here on.
+            with contextlib.suppress(NotImplementedError):
+                if loop.remove_signal_handler(signal.SIGINT):
+                    signal.signal(signal.SIGINT, before)
         return self._result()
 
     async def _open_all(self) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cli_client.run import Run
+from cli_client.settings import Settings
 from tests.cli_client import liars
 from tests.cli_client.liars import Handler, at, serving
 
@@ -191,6 +193,12 @@ def test_ctrl_c_leaves_a_report_and_status_130() -> None:
     assert sender.returncode == 130
     assert json.loads(errors.splitlines()[-1])["event"] == "report"
     assert output.splitlines()[-1].isdecimal()
+
+
+def test_a_run_leaves_ctrl_c_as_it_found_it(server_url: str) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    Run(Settings(url=server_url, messages=1), lambda replies: None, lambda standing: True)()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_reader_who_has_had_enough_sees_no_traceback(server_url: str) -> None:
