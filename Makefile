@@ -27,7 +27,7 @@ check: .venv/dev ## check style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-bench: .venv/bench ## measure the server beside its peers, write benchmarks/RESULTS.md
+bench: .venv/bench ## measure server and sender beside their peers, write benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove the environment and all that was built

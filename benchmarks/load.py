@@ -4,7 +4,7 @@ It sends frames made beforehand, each with one masking key, and counts the frame
 back, of which it reads only the two bytes of head. It checks the number of replies, not what
 they say: that is the senders' and the tests' job, and the servers shall be the bottleneck.
 
-Run as ``python -m benchmarks.load URL TASK …``; prints one JSON object.
+Run as ``python -m benchmarks.load URL TASK …``; prints one JSON object. That is what ``load`` does.
 """
 
 import asyncio
@@ -17,9 +17,10 @@ from collections.abc import Awaitable, Sequence
 from typing import cast
 from urllib.parse import urlsplit
 
+from benchmarks.peers import run
 from wire.event_loop import new_event_loop
 
-__all__ = ["Load", "burst", "exchange", "hold"]
+__all__ = ["Load", "burst", "exchange", "hold", "load"]
 
 HANDSHAKE = (
     "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -36,6 +37,17 @@ TEXT = 0x81
 SHORTEST, LONGEST = len(REQUEST) + len(": 1"), len(REQUEST) + len(": 100")
 TIMEOUT = 60.0
 WARM_UP = 0.3
+
+
+def load(url: str, task: str, *numbers: float) -> dict[str, float]:
+    """Do a task in a process of its own and return its figures.
+
+    Raises:
+        RuntimeError: If it fails.
+    """
+    command = [sys.executable, "-m", "benchmarks.load", url, task, *numbers]
+    figures: dict[str, float] = json.loads(run(command, 2 * TIMEOUT))
+    return figures
 
 
 class Load(asyncio.Protocol):

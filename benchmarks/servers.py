@@ -1,103 +1,83 @@
-"""The servers, measured in rounds: each figure of every server once per round."""
+"""The servers, ours and its peers: messages, handshakes, processor time and memory."""
 
 import contextlib
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from benchmarks.peers import FOLDER, Running, Server, start
-from benchmarks.results import Samples
+from benchmarks.load import load
+from benchmarks.peers import OURS, Peer, Running, servers, start
+from benchmarks.results import Section
+from benchmarks.rounds import Plan
 
-__all__ = ["FIGURES", "SHAPES", "measure"]
+__all__ = ["TASKS", "THROUGHPUT", "measure"]
 
 SHAPES = ((1, 1), (1, 64), (64, 1), (64, 16))
 """Connections × requests in flight on each."""
 
-FIGURES = {
-    **{f"messages/s {c}×{f}": "higher" for c, f in SHAPES},
-    **{f"CPU s per million {c}×{f}": "lower" for c, f in SHAPES},
-    "handshakes/s": "higher",
-    "KiB per idle connection": "lower",
-}
-"""What is measured, and which is better."""
+THROUGHPUT = tuple(f"{connections}x{in_flight}" for connections, in_flight in SHAPES)
+TASKS = (*THROUGHPUT, "handshakes", "memory")
+
+SPEED = [f"messages/s {c}×{f}" for c, f in SHAPES]
+COST = [*(f"CPU s per million {c}×{f}" for c, f in SHAPES), "handshakes/s"]
+MEMORY = "KiB per idle connection"
 
 BURST = 200
 IDLE = 5000
-TIMEOUT = 120.0
+
+METHOD = """\
+Every server does the same job: it answers a text message with the text, `: ` and a random number
+from 1 to 100. The load generator is the same for all, a process of its own, which counts the
+replies; it shares the cores with the server, so a server that is faster than it is not seen to
+be. Each figure is the median of {rounds} rounds of {seconds:g} seconds, interleaved: every server
+once a round, each round starting with another one. In brackets: the ratio to wsroll. Messages/s at
+connections × requests in flight on each; CPU is the server's user and system time; handshakes in
+bursts of {burst}; memory is the growth of the server's proportional set size (PSS) at {idle:,}
+open, silent connections, over a fresh process that has served 200.
+"""
 
 
-def measure(
-    peers: Sequence[Server],
-    rounds: int,
-    seconds: float,
-    wanted: Sequence[str],
-    report: Callable[[str], None],
-) -> tuple[Samples, dict[str, str]]:
-    """Return the samples of each figure and server, and what failed.
+def measure(plan: Plan, tasks: Sequence[str] = TASKS) -> Section:
+    """Measure the servers.
 
-    All servers run all the time, as an idle process costs the busy one nothing; the rounds are
-    interleaved, so that a noisy minute of the machine falls on all of them alike. Memory is
-    measured on a fresh process, which has no free pages left over from the load.
+    All of them run all the time, as an idle process costs the busy one nothing. Memory is measured
+    on a fresh process, which has no free pages left over from the load.
     """
-    samples: Samples = {}
-    failed: dict[str, str] = {}
-
-    def note(server: Server, figures: dict[str, float]) -> None:
-        for figure, value in figures.items():
-            samples.setdefault(figure, {}).setdefault(server.name, []).append(value)
-            report(f"{server.name:28} {figure:28} {value:12,.1f}")
-
+    chosen = plan.choose(servers())
+    peers = {peer.name: peer for peer in chosen}
+    failed = {peer.name: peer.missing for peer in chosen if peer.missing}
     with contextlib.ExitStack() as stack:
         running: dict[str, Running] = {}
-        for server in peers:
+        for name, peer in peers.items():
             try:
-                running[server.name] = stack.enter_context(start(server))
+                if name not in failed:
+                    running[name] = stack.enter_context(start(peer))
             except (RuntimeError, OSError) as error:
-                failed[server.name] = str(error)
-        for number in range(rounds):
-            report(f"round {number + 1} of {rounds}")
-            for task in wanted:
-                # Another server first in each round: the first one meets the coldest machine.
-                shift = number % len(peers)
-                for server in (*peers[shift:], *peers[:shift]):
-                    if server.name in failed:
-                        continue
-                    try:
-                        note(server, _sample(task, server, running[server.name], seconds))
-                    except (RuntimeError, OSError) as error:
-                        failed[server.name] = f"{task}: {error}"
-                        report(f"{server.name} failed: {failed[server.name]}")
-    return samples, failed
+                failed[name] = str(error)
+
+        def sample(task: str, name: str) -> dict[str, float]:
+            return _sample(task, peers[name], running[name], plan.seconds)
+
+        samples = plan.measure(tasks, list(peers), sample, failed)
+    return Section(
+        title="Servers",
+        method=METHOD.format(rounds=plan.rounds, seconds=plan.seconds, burst=BURST, idle=IDLE),
+        first="server",
+        names=list(peers),
+        ours=[OURS],
+        tables=[SPEED, [*COST, MEMORY]],
+        samples=samples,
+        picture="results.svg",
+        not_measured=failed,
+        versions={peer.name: peer.version for peer in chosen},
+    )
 
 
-def _sample(task: str, server: Server, running: Running, seconds: float) -> dict[str, float]:
+def _sample(task: str, peer: Peer, running: Running, seconds: float) -> dict[str, float]:
     if task == "handshakes":
-        return {"handshakes/s": _load(running.url, "burst", BURST, seconds)["handshakes"]}
+        return {"handshakes/s": load(running.url, "burst", BURST, seconds)["handshakes"]}
     if task == "memory":
-        with start(server) as fresh:
-            used = _load(fresh.url, "hold", fresh.pid, IDLE)["memory"]
-        return {"KiB per idle connection": used / 1024}
+        with start(peer) as fresh:
+            return {MEMORY: load(fresh.url, "hold", fresh.pid, IDLE)["memory"] / 1024}
     connections, in_flight = (int(number) for number in task.split("x"))
-    found = _load(running.url, "exchange", running.pid, connections, in_flight, seconds)
+    found = load(running.url, "exchange", running.pid, connections, in_flight, seconds)
     shape = f"{connections}×{in_flight}"
     return {f"messages/s {shape}": found["rate"], f"CPU s per million {shape}": found["cpu"]}
-
-
-def _load(url: str, task: str, *numbers: float) -> dict[str, float]:
-    """Run the load generator and return its figures.
-
-    Raises:
-        RuntimeError: If it fails; the message is its last line.
-    """
-    command = [sys.executable, "-m", "benchmarks.load", url, task, *map(str, numbers)]
-    try:
-        done = subprocess.run(
-            command, cwd=FOLDER.parent, capture_output=True, text=True, timeout=TIMEOUT
-        )
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"no result within {TIMEOUT:g} seconds") from None
-    if done.returncode:
-        raise RuntimeError((done.stderr.strip().splitlines() or ["no reason given"])[-1])
-    figures: dict[str, float] = json.loads(done.stdout)
-    return figures
