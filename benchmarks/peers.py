@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -34,6 +34,9 @@ PEERS = FOLDER / "peers"
 OURS = "wsroll"
 START_TIMEOUT = 15.0
 STOP_TIMEOUT = 10.0
+
+# As in most people's shells: Python keeps its bytecode, and gathers what it prints.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 NO_NODE = "Node.js or its package ws is not installed"
 
@@ -173,6 +176,7 @@ def run(
             stdout=stdout or subprocess.PIPE,
             stderr=subprocess.PIPE,
             timeout=timeout,
+            env=ENVIRONMENT,
             cwd=FOLDER.parent,
         )
     except subprocess.TimeoutExpired:
@@ -184,7 +188,7 @@ def run(
 
 
 @contextlib.contextmanager
-def start(server: Peer, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
+def start(server: Peer) -> Iterator[Running]:
     """Run a server for as long as the context lasts.
 
     Raises:
@@ -196,7 +200,7 @@ def start(server: Peer, environment: Mapping[str, str] | None = None) -> Iterato
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=environment,
+        env=ENVIRONMENT,
         cwd=FOLDER.parent,
     )
     assert process.stdout is not None
