@@ -67,7 +67,7 @@ class Send(Command):
 
             return compare.main(arguments[1:], *rest, **extra)
         if arguments[:1] == ["selftest"]:
-            from cli_client.selftest import selftest
+            from cli_client.selftest import main as selftest
 
             return selftest.main(arguments[1:], *rest, **extra)
         return super().main(args, *rest, **extra)

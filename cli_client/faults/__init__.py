@@ -1,0 +1,1 @@
+"""Faults of a path, made on purpose, to see that the sender reports each of them."""
