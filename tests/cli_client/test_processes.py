@@ -90,7 +90,8 @@ def test_ctrl_c_ends_a_run_that_is_still_connecting(processes: int) -> None:
 def test_a_server_killed_in_the_middle_costs_no_request(server: ServerProcess) -> None:
     options = ["-n", 10_000, "-r", 5_000, "-c", 2, "--processes", 2]
     with sending(server.url, *options) as sender:
-        said = wait_for_progress(sender, 1_000)
+        # More than one process has to send, so that both have found the server.
+        said = wait_for_progress(sender, 5_001)
         server.kill()
         server.start()
         _, rest = sender.communicate(timeout=60)
