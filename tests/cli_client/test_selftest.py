@@ -104,7 +104,13 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
 def test_what_cannot_be_written_is_one_line() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [*COMMAND, "selftest"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+            [*COMMAND, "selftest"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            # What is not buffered is not tried again at exit.
+            env=os.environ | {"PYTHONUNBUFFERED": ""},
         )
     assert done.returncode == 1
     assert done.stderr == "the self-test could not be done: No space left on device\n"
