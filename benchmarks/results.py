@@ -36,7 +36,6 @@ class Section:
     """The name of its file."""
     not_measured: Mapping[str, str]
     """Why not, by name."""
-    versions: Mapping[str, str]
 
     @property
     def ours_failed(self) -> bool:
@@ -68,8 +67,6 @@ class Section:
 
 def write(folder: Path, sections: Sequence[Section], versions: Mapping[str, str]) -> None:
     """Write the whole of RESULTS.md, with its pictures."""
-    for section in sections:
-        versions = {**versions, **section.versions}
     parts = ["# Results", "Written by `make bench`.", _machine(versions)]
     for section in sections:
         parts += [f"## {section.title}", section.method.rstrip()]

@@ -94,7 +94,6 @@ def measure(plan: Plan) -> Section:
         samples=samples,
         picture="scaling.svg",
         not_measured=failed,
-        versions={},
     )
 
 

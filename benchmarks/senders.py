@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import IO
 
-from benchmarks.peers import OURS, Peer, pypi_version, run, senders, servers, start
+from benchmarks.peers import OURS, Peer, run, senders, servers, start
 from benchmarks.results import Section
 from benchmarks.rounds import Plan
 
@@ -60,7 +60,7 @@ def measure(plan: Plan) -> Section:
         tasks = {
             check: plan.choose(senders(server.url, checked, "check")),
             show: plan.choose(senders(server.url, printed, "print")),
-            ask: plan.choose([Peer(OURS, pypi_version("wsroll"), command)]),
+            ask: plan.choose([Peer(OURS, command)]),
         }
         peers = {(task, peer.name): peer for task, chosen in tasks.items() for peer in chosen}
         names = list(dict.fromkeys(name for _, name in peers))
@@ -97,7 +97,6 @@ def measure(plan: Plan) -> Section:
         samples=samples,
         picture="senders.svg",
         not_measured=failed,
-        versions={peer.name: peer.version for peer in peers.values()},
     )
 
 

@@ -67,7 +67,6 @@ def measure(plan: Plan, tasks: Sequence[str] = TASKS) -> Section:
         samples=samples,
         picture="results.svg",
         not_measured=failed,
-        versions={peer.name: peer.version for peer in chosen},
     )
 
 
