@@ -48,6 +48,10 @@ OPENING_AT_ONCE = 200
 INTERRUPTED_CLOSE_TIMEOUT = 0.5
 """Seconds that closing may take after Ctrl-C, so that the report comes within one."""
 
+NO_SIGNALS = (NotImplementedError, ValueError, RuntimeError)
+"""What an event loop says that can handle none: that of Windows (KeyboardInterrupt comes instead),
+and that of a thread, in which a worker of a cluster runs its share."""
+
 FINAL_CODES = {
     CloseCode.PROTOCOL_ERROR,
     CloseCode.UNSUPPORTED_DATA,
@@ -135,8 +139,7 @@ class Run:
         )
         self._timeline = Timeline(self._ledger)
         before = signal.getsignal(signal.SIGINT)
-        # Windows has none (KeyboardInterrupt instead), and a thread of a cluster's worker may not.
-        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+        with contextlib.suppress(*NO_SIGNALS):
             loop.add_signal_handler(signal.SIGINT, self._interrupt)
         self._loop_watch = LoopWatch()
         opening = asyncio.create_task(self._watch_opening())
@@ -166,7 +169,7 @@ class Run:
             await self._close_all()
             self._source.close()
             # uvloop's would stay, and swallow each Ctrl-C from here on.
-            with contextlib.suppress(NotImplementedError):
+            with contextlib.suppress(*NO_SIGNALS):
                 if loop.remove_signal_handler(signal.SIGINT):
                     signal.signal(signal.SIGINT, before)
         return self._result()
