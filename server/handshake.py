@@ -5,6 +5,7 @@ quarter of the cost of the library's parser of any HTTP request. Whatever is unu
 refused takes the library's way, and so do a page and an extension.
 """
 
+import functools
 import hashlib
 import re
 from binascii import b2a_base64
@@ -21,14 +22,16 @@ from server.site import plain_response
 __all__ = ["Decision", "accept_plainly", "decide"]
 
 PLAIN_HEAD = re.compile(
-    rb"GET [!-~]+ HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ -~]*\r\n){5,64})\r\n"
+    rb"GET [!-~]+ HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ -~]*\r\n){4,64})\r\n"
 )
 """A head of few and short lines, all of it printable ASCII (RFC 9112, section 2.1). No two parts of
 this match the same bytes in two ways, so that it takes no longer than the head is long."""
 PLAIN_SIZE = 2**12
 
-KEY = re.compile(rb"[0-9A-Za-z+/]{21}[AQgw]==")
+KEY_NAME = b"\r\nSec-WebSocket-Key:"
+KEY = re.compile(rb" [0-9A-Za-z+/]{21}[AQgw]==")
 """Sixteen bytes in base64 (RFC 6455, section 4.1)."""
+KEY_SIZE = 25
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 ASKED_BY = {
@@ -38,7 +41,12 @@ ASKED_BY = {
 }
 """What a client has to say (section 4.2.1), and how it does."""
 
-NOT_PLAIN = {b"transfer-encoding", b"content-length", b"sec-websocket-protocol"}
+NOT_PLAIN = {
+    b"transfer-encoding",
+    b"content-length",
+    b"sec-websocket-protocol",
+    b"sec-websocket-key",  # a second one
+}
 
 ACCEPTED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -48,30 +56,36 @@ ACCEPTED = (
 
 def accept_plainly(hub: Hub, head: bytes) -> bytes | None:
     """Return the response to a plain request for a WebSocket that is granted, else None."""
+    before, _, after = head.partition(KEY_NAME)
+    key, others = after[:KEY_SIZE], before + after[KEY_SIZE:]
+    if hub.stopping or hub.is_full or not (KEY.fullmatch(key) and _grants(hub, others)):
+        return None
+    digest = hashlib.sha1(key[1:] + GUID, usedforsecurity=False).digest()
+    return ACCEPTED % b2a_base64(digest, newline=False)
+
+
+# The requests of a client differ in their keys alone.
+@functools.lru_cache(64)
+def _grants(hub: Hub, head: bytes) -> bool:
+    """Tell whether a head is plain and asks for what is granted, the key apart."""
     found = PLAIN_HEAD.fullmatch(head) if len(head) <= PLAIN_SIZE else None
     if found is None:
-        return None
+        return False
     lines = found[1].split(b"\r\n")[:-1]
     fields = {}
     for line in lines:
         name, _, value = line.partition(b":")
         fields[name.lower()] = value.strip(b" ")
     if len(fields) < len(lines) or not NOT_PLAIN.isdisjoint(fields):
-        return None
+        return False
     if hub.compresses and b"sec-websocket-extensions" in fields:
-        return None
+        return False
     if any(fields.get(name, b"").lower() not in values for name, values in ASKED_BY.items()):
-        return None
-    key, host, origin = (fields.get(name) for name in (b"sec-websocket-key", b"host", b"origin"))
-    if key is None or not KEY.fullmatch(key) or host is None or hub.stopping or hub.is_full:
-        return None
-    shown = host.decode()
-    if not hub.gate.admits_host(shown):
-        return None
-    if origin is not None and not hub.gate.admits_origin(origin.decode(), shown):
-        return None
-    digest = hashlib.sha1(key + GUID, usedforsecurity=False).digest()
-    return ACCEPTED % b2a_base64(digest, newline=False)
+        return False
+    host, origin = fields.get(b"host"), fields.get(b"origin")
+    if host is None or not hub.gate.admits_host(host.decode()):
+        return False
+    return origin is None or hub.gate.admits_origin(origin.decode(), host.decode())
 
 
 class Decision(NamedTuple):
