@@ -244,10 +244,9 @@ class Connection(asyncio.Protocol):
         if self._protocol.state is not CLOSED:
             self._protocol.receive_eof()
         if not self.opened.done():
-            self.opened.set_exception(
+            self._fail_to_open(
                 exc or ConnectionError("the connection was closed before the handshake was done")
             )
-            self.opened.exception()  # whoever gave up waiting does not ask for it
         self._end()
         self._lost.set_result(None)
 
@@ -255,9 +254,13 @@ class Connection(asyncio.Protocol):
 
     def _finish_handshake(self) -> None:
         if self._protocol.handshake_exc is not None:
-            self.opened.set_exception(self._protocol.handshake_exc)
+            self._fail_to_open(self._protocol.handshake_exc)
         elif self._protocol.state is not CONNECTING:
             self.opened.set_result(None)
+
+    def _fail_to_open(self, error: Exception) -> None:
+        self.opened.set_exception(error)
+        self.opened.exception()  # whoever gave up waiting, as the run is over, does not ask for it
 
     def _flush(self) -> None:
         data = b"".join(self._protocol.data_to_send())

@@ -7,6 +7,10 @@ import threading
 import time
 
 import pytest
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import Event, State
+from websockets.server import ServerProtocol
 
 from tests.cli_client import liars
 from tests.cli_client.liars import at, reply_to, serving
@@ -188,3 +192,48 @@ def test_a_port_where_nobody_answers_the_handshake() -> None:
     assert done.stderr.splitlines() == [
         f"{url} did not answer the handshake in 0.3 s; is it a WebSocket server?"
     ]
+
+
+def test_a_handshake_that_fails_when_the_run_is_over_is_no_error() -> None:
+    """Its connection was to be opened again; meanwhile the other one has had all the replies."""
+
+    def exchange(connection: socket.socket, protocol: ServerProtocol) -> list[Event]:
+        """Send what is due, and return what comes next."""
+        connection.sendall(b"".join(protocol.data_to_send()))
+        protocol.receive_data(connection.recv(2**16))
+        return list(protocol.events_received())
+
+    def accept() -> tuple[socket.socket, ServerProtocol]:
+        connection, protocol = listener.accept()[0], ServerProtocol()
+        (request,) = exchange(connection, protocol)
+        assert isinstance(request, Request)
+        protocol.send_response(protocol.accept(request))
+        connection.sendall(b"".join(protocol.data_to_send()))
+        return connection, protocol
+
+    def serve() -> None:
+        first, protocol = accept()
+        second, other = accept()
+        exchange(second, other)
+        second.close()
+        late, _ = listener.accept()
+        with first, late:
+            while protocol.state is not State.CLOSING:
+                for event in exchange(first, protocol):
+                    assert isinstance(event, Frame)
+                    if event.opcode is Opcode.TEXT:
+                        protocol.send_text(reply_to(bytes(event.data).decode()).encode())
+            late.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+            first.sendall(b"".join(protocol.data_to_send()))
+            first.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        server = threading.Thread(target=serve)
+        server.start()
+        done = send(
+            f"ws://127.0.0.1:{listener.getsockname()[1]}/", "-q", "-n", 10, "-c", 2, "-w", 1
+        )
+        server.join(10)
+    assert done.returncode == 0, done.stderr
+    assert "never retrieved" not in done.stderr
