@@ -1,5 +1,7 @@
 """Two hosts with a server each, HAProxy and a sender on a third: one host is cut off."""
 
+import re
+
 import pytest
 
 from tests.deploy.hosts import network
@@ -10,15 +12,13 @@ from tests.server.test_tls import Pair
 
 
 @pytest.mark.parametrize(
-    ("patience", "first_to_know"),
+    ("patience", "reason"),
     [
-        pytest.param("2s", "no reply came for 2 seconds, nor a pong", id="the sender sees it"),
+        pytest.param("2s", ".* nor a pong", id="the sender sees it"),
         pytest.param("25s", "", id="the proxy sees it"),
     ],
 )
-def test_a_host_that_is_cut_off_costs_no_request(
-    patience: str, first_to_know: str, pair: Pair
-) -> None:
+def test_a_host_that_is_cut_off_costs_no_request(patience: str, reason: str, pair: Pair) -> None:
     """It falls silent: no refusal, no reset. What it had not answered goes to the other one."""
     with (
         network("front", "a", "b") as (cables, (front, a, b)),
@@ -44,4 +44,4 @@ def test_a_host_that_is_cut_off_costs_no_request(
     lost = [
         close["reason"] for close in done.report["connections"]["closes"] if close["code"] == 1006
     ]
-    assert first_to_know in lost
+    assert any(re.fullmatch(reason, known) for known in lost), lost
