@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -12,23 +13,27 @@ import click
 import cloup
 from cloup.constraints import mutually_exclusive
 
+from cli_client.combining import check_files, combine
 from cli_client.options import (
     AMOUNT,
     CHECK,
     HEADER,
     NEW_FILE,
     NEW_FILE_OR_OUTPUT,
+    ORIGIN,
+    OTHER_COMMANDS,
     PROXY,
     RATE,
     SCHEDULER,
     SECONDS,
+    SUBPROTOCOL,
     TEXT,
     WEBSOCKET_URL,
     Duration,
     Whole,
 )
-from cli_client.outcome import SOME_WRONG, Outcome, discard_output, reason
-from cli_client.settings import Settings
+from cli_client.outcome import INTERRUPTED, SOME_WRONG, Outcome, discard_output, reason
+from cli_client.settings import LARGEST_REQUEST, Settings, name_of
 from wire.address import DEFAULT_URL
 from wire.command import Command
 
@@ -40,7 +45,6 @@ __all__ = ["main"]
 
 DEFAULTS = Settings()
 
-STANDARD_INPUT = Path("-")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FILE_OR_INPUT = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
@@ -53,6 +57,10 @@ Examples:
   wsroll-send --expect echo --corpus edges URL    edge cases, to any server that echoes
   wsroll-send --json a.json URL; wsroll-send --json b.json URL2; wsroll-send compare a.json b.json
   wsroll-send selftest                            see the checker catch each kind of fault
+
+\b
+Completion, here for bash (zsh_source and fish_source do it for these shells):
+  eval "$(_WSROLL_SEND_COMPLETE=bash_source wsroll-send)"
 """
 
 
@@ -62,15 +70,26 @@ class Send(Command):
     def main(self, args: Any = None, *rest: Any, **extra: Any) -> Any:
         """Run the command, or the other one that the first argument names."""
         arguments = sys.argv[1:] if args is None else list(args)
-        if arguments[:1] == ["compare"]:
-            from cli_client.compare import main as compare
-
-            return compare.main(arguments[1:], *rest, **extra)
-        if arguments[:1] == ["selftest"]:
-            from cli_client.selftest import main as selftest
-
-            return selftest.main(arguments[1:], *rest, **extra)
+        other = _other_command(arguments)
+        if other is not None:
+            return other.main(arguments[1:], *rest, **extra)
         return super().main(args, *rest, **extra)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], *rest: Any, **extra: Any
+    ) -> click.Context:
+        """Return the context of the command that the arguments name: completion asks for it."""
+        other = _other_command(args)
+        if other is not None:
+            return other.make_context(other.name, args[1:], *rest, **extra)
+        return super().make_context(info_name, args, *rest, **extra)
+
+
+def _other_command(arguments: list[str]) -> Command | None:
+    if arguments[:1] and arguments[0] in OTHER_COMMANDS:
+        command: Command = importlib.import_module(f"cli_client.{arguments[0]}").main
+        return command
+    return None
 
 
 @cloup.command(
@@ -118,7 +137,8 @@ class Send(Command):
         "--ramp",
         type=Duration(zero=True),
         default=DEFAULTS.ramp,
-        help="Seconds over which the rate grows, or the connections begin.",
+        show_default=False,
+        help="Time over which the rate grows, or the connections begin.",
     ),
     cloup.option(
         "--processes",
@@ -142,7 +162,9 @@ class Send(Command):
         type=TEXT,
         help="The request; {i} stands for its number, from 0.",
     ),
-    cloup.option("--size", type=Whole(1, 2**24), help="Pad each request to so many bytes."),
+    cloup.option(
+        "--size", type=Whole(1, LARGEST_REQUEST), help="Pad each request to so many bytes."
+    ),
     cloup.option("--file", type=FILE_OR_INPUT, help="Each line is a request; - is standard input."),
     cloup.option(
         "--corpus", type=click.Choice(["edges"]), help="Edge cases of frames and of UTF-8."
@@ -166,9 +188,22 @@ class Send(Command):
         metavar="PATH",
         help="Connect to this Unix socket; the URL gives Host and path.",
     ),
-    cloup.option("-H", "--header", "headers", multiple=True, type=HEADER, help="'Name: value'."),
-    cloup.option("--subprotocol", "subprotocols", multiple=True, help="Ask for a subprotocol."),
-    cloup.option("--origin", help="Say that a page of this origin connects."),
+    cloup.option(
+        "-H",
+        "--header",
+        "headers",
+        multiple=True,
+        type=HEADER,
+        help="Send a header: 'Name: value' (repeatable).",
+    ),
+    cloup.option(
+        "--subprotocol",
+        "subprotocols",
+        multiple=True,
+        type=SUBPROTOCOL,
+        help="Ask for a subprotocol (repeatable).",
+    ),
+    cloup.option("--origin", type=ORIGIN, help="Say that a page of this origin connects."),
     cloup.option("-a", "--basic-auth", metavar="USER:PASSWORD", help="Log in."),
     cloup.option("--cacert", type=FILE, help="Trust the certificates in this file (PEM)."),
     cloup.option("--cert", type=FILE, help="Certificate to show (PEM)."),
@@ -189,15 +224,15 @@ class Send(Command):
     cloup.option(
         "--connect-timeout",
         type=SECONDS,
-        default=DEFAULTS.connect_timeout,
-        help="Seconds that connecting may take.",
+        default=f"{DEFAULTS.connect_timeout:g}s",
+        help="How long connecting may take.",
     ),
     cloup.option(
         "-t",
         "--timeout",
         type=SECONDS,
-        default=DEFAULTS.timeout,
-        help="Seconds without any reply after which what is in flight is given up.",
+        default=f"{DEFAULTS.timeout:g}s",
+        help="How long without any reply, until what is in flight is given up.",
     ),
     cloup.option(
         "--retries",
@@ -217,8 +252,8 @@ class Send(Command):
     cloup.option(
         "--linger",
         type=Duration(zero=True),
-        default=DEFAULTS.linger,
-        help="Seconds to wait, after the last reply, for replies too many.",
+        default=f"{DEFAULTS.linger * 1000:g}ms",
+        help="How long to wait, after the last reply, for replies too many.",
     ),
 )
 @cloup.option_group(
@@ -267,12 +302,17 @@ def main(
     error. The exit status is 0 if every reply was right and every check held, 1 if not, 2 if the
     command line is wrong, 130 after Ctrl-C.
     """
+    if sys.stdout is None:
+        raise click.UsageError("standard output is closed: send it to a file or to /dev/null.")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (it is there to the end)
     given = {
         name
         for name in context.params
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
     }
-    settings = _settings(options, given, dask)
+    settings = combine(options, given, dask)
+    check_files(settings.file, json, html, csv, hdr, settings.ledger)
     if with_server and dask is not None:
         raise click.UsageError(
             "--with-server serves this machine only: give the workers of --dask a URL."
@@ -287,77 +327,13 @@ def main(
         ledger=settings.ledger,
     )
     quiet = quiet or outcome.prints_report
-    if with_server:
-        return _send_privately(settings, quiet, outcome)
-    return _send(settings, dask, quiet, outcome)
-
-
-def _settings(options: dict[str, Any], given: set[str], dask: str | None) -> Settings:
-    """Return the settings that the options make together.
-
-    Raises:
-        UsageError: If they contradict each other.
-    """
-    sources = [name for name in ("template", "size", "file", "corpus") if name in given]
-    if len(sources) > 1 and sources != ["template", "size"]:
-        raise click.UsageError(
-            f"two kinds of requests: --{sources[0]} and --{sources[1]}. Give one of them."
-        )
-    if options["key"] and not options["cert"]:
-        raise click.UsageError("--key needs --cert.")
-    if options["ramp"] and options["duration"] and options["ramp"] > options["duration"]:
-        raise click.UsageError("--ramp takes longer than --duration.")
-    if options["messages"] is None and not {"duration", "file", "corpus"} & given:
-        options["messages"] = DEFAULTS.messages
-    if options["corpus"] and not {"messages", "duration"} & given:
-        from cli_client.edges import edges
-
-        options["messages"] = len(edges())
-    if options["basic_auth"] is not None and ":" not in options["basic_auth"]:
-        raise click.BadParameter("it is no USER:PASSWORD.", param_hint="--basic-auth")
-    _check_payloads(options)
-    _check_spread(options, dask)
-    return Settings(**options)
-
-
-def _check_payloads(options: dict[str, Any]) -> None:
-    template, size, messages = options["template"], options["size"], options["messages"]
-    if options["file"] or options["corpus"]:
-        return
-    longest = len(template.replace("{i}", str((messages or 10**6) - 1)).encode())
-    if size is not None and size < longest:
-        raise click.BadParameter(
-            f"{size} bytes do not hold the template, which takes up to {longest}.",
-            param_hint="--size",
-        )
-    if "{i}" not in template and options["expect"] != "any" and messages != 1:
-        click.echo(
-            "warning: the template has no {i}, so all requests are alike: a lost, repeated or "
-            "misplaced reply may not show",
-            err=True,
-        )
-
-
-def _check_spread(options: dict[str, Any], dask: str | None) -> None:
-    """Settle how many processes and connections there are."""
-    processes, connections = options["processes"], options["connections"]
-    if dask is not None:
-        # 0 stands for as many as the cluster has workers.
-        processes = processes or 0
-    elif processes == 0:
-        processes = min(os.cpu_count() or 1, connections or 10**6)
-    elif processes is None:
-        processes = DEFAULTS.processes
-    connections = connections or processes
-    if processes > connections:
-        raise click.UsageError(
-            f"--processes {processes} needs as many connections at least: give -c {processes}."
-        )
-    if (processes > 1 or dask is not None) and options["file"] == STANDARD_INPUT:
-        raise click.UsageError("standard input cannot be read by several processes: use a file.")
-    if dask is not None and options["ledger"]:
-        raise click.UsageError("--ledger is for one machine: the workers of a cluster have none.")
-    options.update(processes=processes, connections=connections)
+    try:
+        if with_server:
+            return _send_privately(settings, quiet, outcome)
+        return _send(settings, dask, quiet, outcome)
+    except KeyboardInterrupt:
+        discard_output()
+        return INTERRUPTED
 
 
 def _send_privately(settings: Settings, quiet: bool, outcome: Outcome) -> int:
@@ -376,7 +352,7 @@ def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -
     from cli_client.run import RunError
 
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    progress = outcome.make_progress(settings)
+    progress = outcome.make_progress(settings, quiet)
     try:
         settings, result = _run(settings, dask, quiet, progress.show)
     except RunError as error:
@@ -390,6 +366,9 @@ def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -
         return outcome.fail(f"cannot write {error.filename or 'the responses'}: {reason(error)}")
     finally:
         progress.finish()
+    if not (result.fates["requests"] or result.interrupted):
+        why = f"{name_of(settings.file)} is empty" if settings.file else "the time is too short"
+        return outcome.fail(f"nothing to send: {why}")
     return outcome.deliver(make_report(settings, result, started_at))
 
 

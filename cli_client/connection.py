@@ -1,6 +1,7 @@
 """The sender's connection: keeps the window full, checks what comes, says how it ended."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple, cast
 
@@ -8,7 +9,8 @@ from websockets.exceptions import PayloadTooBig
 from websockets.frames import CloseCode
 from websockets.protocol import CLOSED, CONNECTING, OPEN
 
-from cli_client.ledger import Lane, Request
+from cli_client.lane import Lane
+from cli_client.ledger import Request
 from cli_client.protocol import RequestProtocol
 
 __all__ = ["Closing", "Connection", "Take"]
@@ -36,7 +38,6 @@ class Connection(asyncio.Protocol):
         window: How many requests may be in flight.
         lane: Where requests and replies are taken down.
         take: Gives the requests.
-        clock: Tells the time in seconds.
         settled: Called when replies have come, with the error if they cannot be handed over.
     """
 
@@ -48,7 +49,6 @@ class Connection(asyncio.Protocol):
         window: int,
         lane: Lane,
         take: Take,
-        clock: Callable[[], float],
         settled: Callable[[OSError | None], None],
     ) -> None:
         self.lane = lane
@@ -58,7 +58,6 @@ class Connection(asyncio.Protocol):
         self._headers = headers
         self._window = window
         self._take = take
-        self._clock = clock
         self._settled = settled
         self._transport: asyncio.Transport
         self._sending = False
@@ -172,9 +171,10 @@ class Connection(asyncio.Protocol):
             return Closing("client", sent.code, sent.reason, words)
         if received is not None and sent is not None:
             return Closing("client", sent.code, sent.reason, "it was closed in order")
-        why = self._abort_reason or (f"{self._error}" if self._error else "")
+        error = self._error
+        why = "" if error is None else (getattr(error, "strerror", None) or str(error)).lower()
         words = self._abort_reason or f"the connection was lost{f': {why}' if why else ''}"
-        return Closing("network", CloseCode.ABNORMAL_CLOSURE, why, words)
+        return Closing("network", CloseCode.ABNORMAL_CLOSURE, self._abort_reason or why, words)
 
     @property
     def broke_protocol(self) -> bool:
@@ -204,7 +204,7 @@ class Connection(asyncio.Protocol):
             self._finish_handshake()
         replies = protocol.take_replies()
         if replies:
-            now = self._clock()
+            now = time.perf_counter()
             self._last_reply = now
             self._pongs_before_ping = None
             self._silences = 0
@@ -244,9 +244,7 @@ class Connection(asyncio.Protocol):
         if self._protocol.state is not CLOSED:
             self._protocol.receive_eof()
         if not self.opened.done():
-            self._fail_to_open(
-                exc or ConnectionError("the connection was closed before the handshake was done")
-            )
+            self._fail_to_open(exc or self._protocol.handshake_exc or EOFError())
         self._end()
         self._lost.set_result(None)
 

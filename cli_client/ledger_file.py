@@ -12,14 +12,15 @@ from typing import Any, BinaryIO
 from cli_client.ledger import Request
 from cli_client.source import Share
 
-__all__ = ["LedgerFile", "gather", "note_never_sent"]
+__all__ = ["LedgerFile", "gather", "never_sent_line"]
 
 
 class LedgerFile:
     """Writes down each request as it is settled."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file = file
+        self._path = path
         # The run's clock counts from a moment that means nothing outside of this process.
         self._epoch = time.time() - time.perf_counter()
 
@@ -33,9 +34,12 @@ class LedgerFile:
         """
         if path is None:
             yield None
-        else:
-            with _part(path, share).open("wb") as file:
-                yield cls(file)
+            return
+        ledger_file = cls(_part(path, share).open("wb"), path)
+        try:
+            yield ledger_file
+        finally:
+            ledger_file.close()
 
     def note(
         self, fate: str, connection: int, request: Request, reply: bytes | None, now: float
@@ -51,7 +55,23 @@ class LedgerFile:
             **_payload("sent", request.payload),
             **(_payload("received", reply) if reply is not None else {}),
         }
-        self._file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        try:
+            self._file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        except OSError as error:
+            raise _named(error, self._path) from None
+
+    def close(self) -> None:
+        """Have everything written."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise _named(error, self._path) from None
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """Return an error with the file that it is about: what is written late has forgotten it."""
+    error.filename = str(path)
+    return error
 
 
 def _payload(name: str, payload: bytes) -> dict[str, Any]:
@@ -66,24 +86,24 @@ def _part(path: Path, share: Share) -> Path:
 
 
 def gather(path: Path, shares: list[Share]) -> None:
-    """Put the files of the shares together to one.
+    """Put the files of the shares together to one, as far as there are any.
 
     Raises:
         OSError: If it cannot be written.
     """
-    with path.open("wb") as whole:
-        for share in shares:
-            with _part(path, share).open("rb") as part:
-                shutil.copyfileobj(part, whole)
-            _part(path, share).unlink()
+    parts = [part for share in shares if (part := _part(path, share)).exists()]
+    try:
+        with path.open("wb") as whole:
+            for part in parts:
+                with part.open("rb") as file:
+                    shutil.copyfileobj(file, whole)
+    except OSError as error:
+        raise _named(error, path) from None
+    finally:
+        for part in parts:
+            part.unlink()
 
 
-def note_never_sent(path: Path, count: int) -> None:
-    """Write down, behind the others, how many requests were never sent.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    if count:
-        with path.open("ab") as file:
-            file.write(json.dumps({"fate": "never sent", "count": count}).encode() + b"\n")
+def never_sent_line(count: int) -> str:
+    """Return the line, behind all others, that tells how many requests were never sent."""
+    return json.dumps({"fate": "never sent", "count": count}) + "\n"

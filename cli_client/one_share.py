@@ -50,9 +50,8 @@ def run_share(settings: Settings, share: Share, output: Output, tell: Tell, plac
     with LedgerFile.opened(settings.ledger, share) as ledger_file:
         note = None if ledger_file is None else ledger_file.note
         run = Run(settings, output.show, watch, share, note)
-        result = run()
-        output.flush()
-        return result
+        output.go_on = run.goes_on
+        return run()
 
 
 def run_alone(settings: Settings, quiet: bool, show: Callable[[Standing], None]) -> Result:

@@ -6,6 +6,8 @@ of ``websockets.asyncio.client`` that connect through a proxy.
 
 import asyncio
 import base64
+import errno
+import importlib.util
 import ipaddress
 import socket
 import ssl
@@ -14,14 +16,19 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidStatus
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.http11 import Response
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
 from cli_client.connection import Connection
 from cli_client.protocol import RequestProtocol
 from cli_client.settings import Settings, without_password
+from cli_client.tls import TLSError, client_context
 
 __all__ = ["Opener", "OpeningError"]
+
+LONGEST_TEXT = 200
+"""Bytes of an HTTP answer's text that are shown."""
 
 MakeConnection = Callable[[RequestProtocol, tuple[tuple[str, str], ...]], Connection]
 """Makes a connection of its protocol and of the headers to send."""
@@ -71,14 +78,19 @@ class Opener:
         try:
             async with asyncio.timeout(settings.connect_timeout):
                 await self._connect(connection)
-        except (TimeoutError, OSError) as error:
-            lasting = isinstance(error, ssl.SSLCertVerificationError | socket.gaierror)
-            target = f"way through {self._proxy_shown}" if self._proxy else f"server at {where}"
-            raise OpeningError(f"no {target}: {self._why(error)}", lasting=lasting) from None
-        except Exception as error:  # the library's many ways to say that a proxy failed
+        except ssl.SSLCertVerificationError as error:
             raise OpeningError(
-                f"no way through {self._proxy_shown}: {describe_refusal(error)}"
+                f"the certificate of {where} is not trusted ({error.verify_message}). "
+                "Trust its issuer with --cacert, or any with -k.",
+                lasting=True,
             ) from None
+        except (TimeoutError, OSError) as error:
+            target = f"way through {self._proxy_shown}" if self._proxy else f"server at {where}"
+            raise OpeningError(
+                f"no {target}: {self._why(error)}", lasting=isinstance(error, socket.gaierror)
+            ) from None
+        except Exception as error:  # the library's many ways to say that a proxy failed
+            raise OpeningError(f"no way through {self._proxy_shown}: {_reason(error)}.") from None
         try:
             async with asyncio.timeout(settings.connect_timeout):
                 await asyncio.shield(connection.opened)
@@ -91,7 +103,7 @@ class Opener:
         except Exception as error:  # whatever it is, it is the handshake that failed
             connection.abort()
             raise OpeningError(
-                f"{where} gave no WebSocket: {describe_refusal(error)}",
+                f"{where} gave no WebSocket: {self._why_refused(error)}",
                 lasting=isinstance(error, InvalidStatus) and error.response.status_code < 500,
             ) from None
         return connection
@@ -151,45 +163,59 @@ class Opener:
         else:
             connection.connection_made(transport)
 
-    def _why(self, error: BaseException) -> str:
-        if isinstance(error, ConnectionRefusedError) or "refused" in str(error).lower():
+    def _why(self, error: OSError) -> str:
+        if error.errno == errno.ECONNREFUSED or "refused" in str(error).lower():
             help_ = "" if self._proxy else " Start one with wsroll-server."
             return f"connection refused.{help_}"
         if isinstance(error, socket.gaierror):
             return f"the host {urlsplit(self._settings.url).hostname!r} is not known."
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({error.verify_message})."
         if isinstance(error, ssl.SSLError):
-            return f"TLS failed ({error.reason or error})."
+            reason = (error.reason or str(error)).replace("_", " ").lower()
+            help_ = " Is it ws://?" if "version" in reason else ""
+            return f"TLS failed ({reason}).{help_}"
         if isinstance(error, TimeoutError):
-            return f"no connection in {self._settings.connect_timeout:g} s."
-        return f"{(getattr(error, 'strerror', None) or str(error)).lower()}."
+            tls = "TLS " if self._tls else ""
+            return f"no {tls}connection in {self._settings.connect_timeout:g} s."
+        if self._tls and isinstance(error, ConnectionError):
+            return "it closed the connection before TLS was agreed on. Is it ws://?"
+        return f"{_reason(error)}."
+
+    def _why_refused(self, error: Exception) -> str:
+        if isinstance(error, InvalidStatus):
+            return _described(error.response)
+        if isinstance(error, EOFError) or isinstance(error.__cause__, EOFError):
+            # What a server may do that misses a client's certificate, or TLS.
+            help_ = "Does it want a certificate (--cert)?" if self._tls else "Is it wss://?"
+            return f"it closed the connection before it had answered. {help_}"
+        return _reason(error)
 
 
-def describe_refusal(error: Exception) -> str:
-    """Return in words why a handshake failed."""
-    if isinstance(error, InvalidStatus):
-        response = error.response
-        location = response.headers.get("Location")
-        to = f" to {location}" if location else ""
-        return f"it answered HTTP {response.status_code} {response.reason_phrase}{to}"
+def _described(response: Response) -> str:
+    """Return an HTTP answer in a line: its status, where it points, and what it says."""
+    location = response.headers.get("Location")
+    said = f"it answered HTTP {response.status_code} {response.reason_phrase}"
+    if location:
+        said += f" to {location}"
+    if response.body and response.headers.get("Content-Type", "").startswith("text/plain"):
+        text = bytes(response.body[:LONGEST_TEXT]).decode(errors="replace").strip()
+        said += f": {text.splitlines()[0]}" if text else ""
+    return said
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
     cause = f" ({error.__cause__})" if error.__cause__ else ""
     return f"{error}{cause}"
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=settings.cacert)
-        if settings.cert is not None:
-            context.load_cert_chain(settings.cert, settings.key)
-    except OSError as error:
-        raise OpeningError(
-            f"cannot use the certificates given: {error.strerror or error}"
-        ) from None
-    if settings.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+        return client_context(
+            settings.cacert, settings.cert, settings.key, insecure=settings.insecure
+        )
+    except TLSError as error:
+        raise OpeningError(f"{error}.") from None
 
 
 def _proxy(settings: Settings, uri: WebSocketURI) -> str | None:
@@ -205,9 +231,13 @@ def _proxy(settings: Settings, uri: WebSocketURI) -> str | None:
     if proxy is None:
         return None
     try:
-        parse_proxy(proxy)
+        scheme = parse_proxy(proxy).scheme
     except InvalidProxy as error:
         raise OpeningError(str(error)) from None
+    if scheme.startswith("socks") and importlib.util.find_spec("python_socks") is None:
+        raise OpeningError(
+            "a SOCKS proxy needs the package python-socks: pip install 'wsroll[socks]'"
+        )
     return proxy
 
 

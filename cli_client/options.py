@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from cli_client.reports.checks import parse_check
 from wire.address import check_url
@@ -16,17 +17,24 @@ __all__ = [
     "HEADER",
     "NEW_FILE",
     "NEW_FILE_OR_OUTPUT",
+    "ORIGIN",
+    "OTHER_COMMANDS",
     "PROXY",
     "RATE",
     "SCHEDULER",
     "SECONDS",
+    "SUBPROTOCOL",
     "TEXT",
     "WEBSOCKET_URL",
     "Duration",
     "Whole",
 ]
 
+OTHER_COMMANDS = ("compare", "selftest")
+"""Commands that may stand in the place of a URL; each is the main of a module of its name."""
+
 _MULTIPLES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
@@ -90,10 +98,10 @@ class Header(click.ParamType[Any]):
         """Return name and value."""
         if not isinstance(value, str):
             return value
-        name, colon, content = value.partition(":")
-        if not colon or not name.strip() or not (value.isascii() and value.isprintable()):
+        name, _, content = value.partition(":")
+        if not re.fullmatch(rf"{_TOKEN}:[ -~]*", value):
             self.fail(f"{value!r} is no header such as 'Name: value'.", param, ctx)
-        return name.strip(), content.strip()
+        return name, content.strip()
 
 
 class Scheduler(click.ParamType[Any]):
@@ -106,6 +114,34 @@ class Scheduler(click.ParamType[Any]):
         # Dask takes back nothing that it began with an address that it cannot use.
         if not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d{1,5}", value):
             self.fail(f"{value!r} is no address such as tcp://scheduler:8786.", param, ctx)
+        return value
+
+
+class Printable(click.ParamType[Any]):
+    """A text that can stand in a header."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text."""
+        if not value or not (value.isascii() and value.isprintable()):
+            self.fail(
+                f"{value!r} cannot stand in a header: it must be printable ASCII.", param, ctx
+            )
+        return value
+
+
+class Token(click.ParamType[Any]):
+    """A name, as HTTP has them (RFC 9110, section 5.6.2)."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name."""
+        if not re.fullmatch(_TOKEN, value):
+            self.fail(
+                f"{value!r} is no name: it may have letters, digits and -._ in it.", param, ctx
+            )
         return value
 
 
@@ -149,6 +185,8 @@ class NewFile(click.Path):
         """Return the path."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         folder = path.parent
+        if path == Path("-") and not self.allow_dash:
+            self.fail("only --json can be printed: name a file.", param, ctx)
         if path != Path("-") and not (folder.is_dir() and os.access(folder, os.W_OK)):
             self.fail(f"{str(folder)!r} is no folder that can be written to.", param, ctx)
         return path
@@ -179,6 +217,12 @@ class WebSocketURL(click.ParamType[Any]):
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the commands that may stand in its place; no shell knows a URL."""
+        return [CompletionItem(name) for name in OTHER_COMMANDS if name.startswith(incomplete)]
+
 
 AMOUNT = Whole(1, 10**12)
 RATE = Amount(0.001, 10**9, whole=False)
@@ -187,7 +231,9 @@ CHECK = CheckOfReport()
 HEADER = Header()
 NEW_FILE = NewFile(dir_okay=False, writable=True, path_type=Path)
 NEW_FILE_OR_OUTPUT = NewFile(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
+ORIGIN = Printable()
 PROXY = Proxy()
 SCHEDULER = Scheduler()
+SUBPROTOCOL = Token()
 TEXT = Text()
 WEBSOCKET_URL = WebSocketURL()

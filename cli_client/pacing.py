@@ -4,10 +4,22 @@ With a ramp the rate grows evenly from nothing, so that the number of requests d
 with its square; from the end of the ramp on it is constant.
 """
 
+import asyncio
+import contextlib
 import math
+import threading
 from dataclasses import dataclass
+from typing import Self
 
-__all__ = ["Pace"]
+from cli_client.health import StopWatch
+
+__all__ = ["Pace", "Ticker"]
+
+FINEST = 0.0002
+"""Seconds between two ticks at least: what is due in between goes out together."""
+
+LONGEST = 0.1
+"""Seconds between two ticks at most."""
 
 
 @dataclass(frozen=True)
@@ -29,3 +41,47 @@ class Pace:
         if elapsed < self.ramp:
             return int(self.rate * elapsed**2 / (2 * self.ramp)) + 1
         return int(self.rate * (elapsed - self.ramp / 2)) + 1
+
+
+class Ticker:
+    """Ticks whenever a request is due, for as long as the context lasts.
+
+    In a thread: the timers of event loops are no finer than a millisecond, and what a request waits
+    for them would count as the server's latency.
+    """
+
+    def __init__(self, pace: Pace, stopwatch: StopWatch) -> None:
+        self._pace = pace
+        self._stopwatch = stopwatch
+        self._loop = asyncio.get_running_loop()
+        self._ticked = asyncio.Event()
+        self._heard = True
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._tick, name="ticker", daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+
+    async def wait(self) -> None:
+        """Wait for the next tick."""
+        await self._ticked.wait()
+        self._ticked.clear()
+
+    def _tick(self) -> None:
+        while True:
+            elapsed = self._stopwatch.elapsed
+            next_due = self._pace.due(self._pace.count(elapsed))
+            if self._over.wait(max(FINEST, min(next_due - elapsed, LONGEST))):
+                return
+            # An event loop that is held up has one tick before it, not thousands.
+            if self._heard:
+                self._heard = False
+                with contextlib.suppress(RuntimeError):  # it has been closed
+                    self._loop.call_soon_threadsafe(self._hear)
+
+    def _hear(self) -> None:
+        self._heard = True
+        self._ticked.set()

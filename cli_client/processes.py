@@ -61,8 +61,8 @@ def run_in_processes(settings: Settings, quiet: bool, show: Callable[[Standing],
             if wait(futures, timeout=STOP_PATIENCE).not_done:
                 for process in multiprocessing.active_children():
                     process.kill()
-    if settings.ledger is not None:
-        gather(settings.ledger, shares)
+            if settings.ledger is not None:
+                gather(settings.ledger, shares)
     return result
 
 

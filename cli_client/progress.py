@@ -2,12 +2,17 @@
 
 import json
 import sys
+from collections import Counter, deque
 from typing import Any, Protocol
 
 from cli_client.latency import interval_summary
+from cli_client.reports.wording import milliseconds, plural
 from cli_client.timeline import Standing
 
 __all__ = ["Progress", "make_progress", "print_event"]
+
+LATELY = 10
+"""How many standings make up the moment: about a second."""
 
 
 class Progress(Protocol):
@@ -31,7 +36,7 @@ class NoProgress:
 
 
 class Bar:
-    """A progress bar with the rate, the latency of the moment, errors and the remaining time."""
+    """A progress bar with the remaining time, and with rate, latency and errors of the moment."""
 
     def __init__(self, total: int | None, duration: float | None) -> None:
         from rich.console import Console
@@ -39,34 +44,38 @@ class Bar:
         from rich.progress import Progress as RichProgress
 
         self._duration = duration
+        self._lately: deque[Standing] = deque([Standing()], maxlen=LATELY + 1)
         self._progress = RichProgress(
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[answered]}"),
-            TextColumn("{task.fields[rate]:,.0f}/s"),
-            TextColumn("p50 {task.fields[p50]:.3g} p99 {task.fields[p99]:.3g} ms"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[said]}"),
             TextColumn("{task.fields[errors]}", style="red"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             console=Console(stderr=True),
             transient=True,
             auto_refresh=False,
+            expand=True,
         )
-        self._task = self._progress.add_task(
-            "", total=duration or total, answered="", rate=0.0, p50=0.0, p99=0.0, errors=""
-        )
+        self._task = self._progress.add_task("", total=duration or total, said="", errors="")
         self._progress.start()
 
     def show(self, standing: Standing) -> None:
         """Move the bar."""
-        latency = interval_summary(standing.recent)
-        answered, total = standing.answered, standing.total
+        lately, total = self._lately, standing.total
+        lately.append(standing)
+        recent: Counter[int] = Counter()
+        for one in list(lately)[1:]:
+            recent += one.recent
+        latency = interval_summary(recent)
+        seconds = standing.elapsed - lately[0].elapsed
+        rate = (standing.answered - lately[0].answered) / seconds if seconds > 0 else 0.0
         self._progress.update(
             self._task,
-            completed=standing.elapsed if self._duration else answered,
-            answered=f"{answered}/{total}" if total else f"{answered}",
-            rate=answered / standing.elapsed if standing.elapsed else 0.0,
-            p50=latency["p50"],
-            p99=latency["p99"],
-            errors=f"{standing.errors} errors" if standing.errors else "",
+            total=self._duration or total,
+            completed=standing.elapsed if self._duration else standing.answered,
+            said=f"{standing.answered:,}{f' of {total:,}' if total else ''} {max(rate, 0.0):,.0f}/s"
+            f" p50 {milliseconds(latency['p50'])} p99 {milliseconds(latency['p99'])} ms",
+            errors=plural(standing.errors, "error") if standing.errors else "",
             refresh=True,
         )
 
@@ -112,9 +121,9 @@ def print_event(event: str, **fields: Any) -> None:
 
 
 def make_progress(kind: str, total: int | None, duration: float | None) -> Progress:
-    """Return what shows the progress in this way: auto, bar, json or none."""
+    """Return what shows the progress in this way: bar, json or none."""
     if kind == "json":
         return JSONLines()
-    if kind == "bar" or (kind == "auto" and sys.stderr.isatty()):
+    if kind == "bar":
         return Bar(total, duration)
     return NoProgress()

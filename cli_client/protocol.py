@@ -20,6 +20,7 @@ from websockets.protocol import OPEN
 
 from cli_client.edges import Fragmented
 from cli_client.expectation import OtherKind
+from cli_client.settings import LARGEST_REQUEST
 
 __all__ = ["RequestProtocol"]
 
@@ -28,8 +29,8 @@ MASKED = 0x80
 LIMIT = 126
 """From this length on, a frame's header has further bytes (RFC 6455, section 5.2)."""
 
-MAX_REPLY = 2**26
-"""Bytes of the largest reply that is taken in: four times the largest request."""
+LARGEST_REPLY = 4 * LARGEST_REQUEST
+"""Bytes of the largest reply that is taken in."""
 
 
 class RequestProtocol(ClientProtocol):
@@ -40,7 +41,7 @@ class RequestProtocol(ClientProtocol):
     """
 
     def __init__(self, *args: object, binary: bool, **options: object) -> None:
-        super().__init__(*args, max_size=MAX_REPLY, **options)  # type: ignore[arg-type]
+        super().__init__(*args, max_size=LARGEST_REPLY, **options)  # type: ignore[arg-type]
         self._kind = Opcode.BINARY if binary else Opcode.TEXT
         self._first_byte = FINAL | self._kind
         self._headers = [bytes([self._first_byte, MASKED | length]) for length in range(LIMIT)]

@@ -4,7 +4,6 @@ import importlib.metadata
 from typing import Any
 
 from cli_client.latency import interval_summary
-from cli_client.ledger import SHOWN_ERRORS
 from cli_client.numbers import spread
 from cli_client.result import Result
 from cli_client.settings import Settings
@@ -70,11 +69,8 @@ def make_report(settings: Settings, result: Result, started_at: str) -> dict[str
         },
         "numbers": numbers,
         "sender": sender,
-        "errors": [
-            {"message": message, "count": count}
-            for message, count in result.errors.most_common(SHOWN_ERRORS)
-        ],
-        "error_count": result.error_count,
+        "errors": [{"message": message, "count": count} for message, count in result.errors.told()],
+        "error_count": result.errors.count,
         "warnings": [*result.warnings, *_warnings(settings, result, rate, numbers, sender)],
         "checks": [],
         "timeline": [
@@ -109,6 +105,12 @@ def _warnings(
     sender: dict[str, Any],
 ) -> list[str]:
     warnings = []
+    made_of_template = settings.file is None and settings.corpus is None
+    if made_of_template and "{i}" not in settings.template and settings.expect != "any":
+        warnings.append(
+            "the template has no {i}, so all requests are alike: a lost, repeated or misplaced "
+            "reply may not show"
+        )
     p_value = None if numbers is None else numbers["p_value"]
     if p_value is not None and p_value < UNLIKELY:
         warnings.append(

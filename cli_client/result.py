@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from cli_client.errors import Errors
 from cli_client.latency import Latencies
 from cli_client.timeline import Second
 
@@ -24,8 +25,7 @@ class Result:
     latencies: Latencies = field(default_factory=Latencies)
     corrected: Latencies | None = None
     numbers: Counter[int] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
-    error_count: int = 0
+    errors: Errors = field(default_factory=Errors)
     warnings: list[str] = field(default_factory=list)
     interrupted: bool = False
     started: float = 0.0
@@ -41,7 +41,7 @@ class Result:
     @property
     def passed(self) -> bool:
         """Whether every request got its right reply, and nothing else came."""
-        return self.fates["verified"] == self.fates["requests"] and not self.error_count
+        return self.fates["verified"] == self.fates["requests"] and not self.errors.count
 
     def add(self, other: "Result") -> None:
         """Take in the result of another share of the same run."""
@@ -58,8 +58,7 @@ class Result:
             if mine is not None and others is not None:
                 mine.add(others)
         self.numbers.update(other.numbers)
-        self.errors.update(other.errors)
-        self.error_count += other.error_count
+        self.errors.add(other.errors)
         self.warnings += [text for text in other.warnings if text not in self.warnings]
         self.interrupted = self.interrupted or other.interrupted
         self.cpu = max(self.cpu, other.cpu)

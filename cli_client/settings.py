@@ -8,9 +8,22 @@ from urllib.parse import urlsplit
 from wire.address import DEFAULT_URL
 from wire.exchange import REQUEST_TEMPLATE
 
-__all__ = ["Expected", "Settings"]
+__all__ = [
+    "LARGEST_REQUEST",
+    "STANDARD_INPUT",
+    "Expected",
+    "Settings",
+    "name_of",
+    "without_password",
+]
 
 Expected = Literal["number", "echo", "any"]
+
+STANDARD_INPUT = Path("-")
+"""The file that stands for standard input."""
+
+LARGEST_REQUEST = 2**24
+"""Bytes of the largest request that can be sent."""
 
 _SECRETS = {"authorization", "cookie", "proxy-authorization"}
 
@@ -75,6 +88,11 @@ class Settings:
         shown["url"] = without_password(self.url)
         shown["proxy"] = self.proxy and without_password(self.proxy)
         return shown
+
+
+def name_of(file: Path) -> str:
+    """Return a file's name for a person."""
+    return "standard input" if file == STANDARD_INPUT else str(file)
 
 
 def without_password(url: str) -> str:

@@ -5,26 +5,29 @@ several processes, each has a source of its own, which takes every n-th number, 
 requests of a run have the same.
 """
 
+import contextlib
+import io
 import queue
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count, cycle, islice
-from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 from cli_client.edges import edges
-from cli_client.settings import Settings
+from cli_client.settings import LARGEST_REQUEST, STANDARD_INPUT, Settings, name_of
 
 __all__ = ["Share", "Source", "SourceError", "open_source", "template_payloads"]
 
-STANDARD_INPUT = Path("-")
-
 PADDING = b"."
 
-LINES_AHEAD = 4096
-"""How many lines are read before they are asked for."""
+BLOCK = 2**14
+"""Bytes of a file that are read at once."""
+
+BATCHES_AHEAD = 8
+"""How many of these wait, cut into lines, to be asked for."""
 
 
 class SourceError(Exception):
@@ -112,89 +115,150 @@ class Lines:
     def __init__(self, settings: Settings, share: Share, on_more: Callable[[], None]) -> None:
         assert settings.file is not None
         self.exhausted = False
-        self._name = settings.file
+        self._path = settings.file
+        self._name = name_of(settings.file)
         self._text = not settings.binary
         self._share = share
         self._on_more = on_more
         self._error: SourceError | None = None
         self._closed = False
         self._starved = False
-        self._lines: queue.Queue[tuple[int, bytes] | None] = queue.Queue(maxsize=LINES_AHEAD)
-        try:
-            if settings.file == STANDARD_INPUT:
-                self._file: BinaryIO = sys.stdin.buffer
-                lines = None
-            else:
-                self._file = settings.file.open("rb")
-                with settings.file.open("rb") as file:
-                    lines = _count_lines(file)
-        except OSError as error:
-            raise SourceError(f"cannot read {self._name}: {error.strerror or error}") from None
-        limit = settings.messages
-        self._limit = limit
-        self.total = lines if limit is None or lines is None else min(limit, lines)
-        if self.total is not None:
-            self.total = share.count(self.total)
+        self._ready: deque[tuple[int, bytes]] = deque()
+        self._batches: queue.Queue[list[tuple[int, bytes]] | None] = queue.Queue(BATCHES_AHEAD)
+        self._limit = settings.messages
+        self.total = None
+        if self._path != STANDARD_INPUT and self._path.is_file():  # else it cannot be read twice
+            with self._reporting(), self._path.open("rb") as file:
+                self._limit = _count_lines(file, self._limit)
+            self.total = share.count(self._limit)
+        elif sys.stdin is None and self._path == STANDARD_INPUT:
+            raise SourceError("cannot read standard input: it is closed")
         # A pipe that nobody writes to cannot be waited for: the thread ends with the process.
         threading.Thread(target=self._read, name="requests", daemon=True).start()
 
     def take(self, amount: int) -> list[tuple[int, bytes]]:
         """Return the lines that have been read."""
         taken: list[tuple[int, bytes]] = []
-        while len(taken) < amount and not self.exhausted:
-            try:
-                line = self._lines.get_nowait()
-            except queue.Empty:
-                if self._starved:
-                    break
-                # The reader looks at this behind each line; one put in before is taken here.
-                self._starved = True
-                continue
-            if line is None:
-                self.exhausted = True
-            else:
-                taken.append(line)
-        if self.exhausted and self._error is not None:
-            raise self._error
+        ready = self._ready
+        while len(taken) < amount and (ready or self._fetch()):
+            taken += [ready.popleft() for _ in range(min(amount - len(taken), len(ready)))]
+        if not taken and self.exhausted and self._error is not None:
+            error, self._error = self._error, None
+            raise error
         return taken
 
     def close(self) -> None:
         """Let the reader end."""
         self._closed = True
-        while not self._lines.empty():
-            self._lines.get_nowait()
+        while not self._batches.empty():
+            self._batches.get_nowait()
+
+    def _fetch(self) -> bool:
+        """Have lines ready, and return whether there are any."""
+        while not self.exhausted:
+            try:
+                batch = self._batches.get_nowait()
+            except queue.Empty:
+                if self._starved:
+                    break
+                # The reader looks at this behind each batch; one put in before is fetched here.
+                self._starved = True
+                continue
+            if batch is not None:
+                self._ready.extend(batch)
+                return True
+            self.exhausted = True
+        return False
+
+    # In the thread of the reader.
 
     def _read(self) -> None:
         try:
-            for number, line in enumerate(islice(self._file, self._limit)):
-                if number % self._share.of == self._share.index:
-                    payload = line.removesuffix(b"\n").removesuffix(b"\r")
-                    if self._text:
-                        payload.decode()
-                    self._put((number, payload))
-                if self._closed:
-                    return
-        except OSError as error:
-            self._error = SourceError(f"cannot read {self._name}: {error.strerror or error}")
-        except UnicodeDecodeError:
-            self._error = SourceError(
-                f"line {number + 1} of {self._name} is not valid UTF-8: send it with --binary"
-            )
+            with self._reporting(), self._open() as file:
+                for batch in self._numbered(_batches(file)):
+                    self._put(batch)
+                    if self._closed:
+                        return
+        except SourceError as error:
+            self._error = error
         self._put(None)
 
-    def _put(self, line: tuple[int, bytes] | None) -> None:
-        self._lines.put(line)
+    def _open(self) -> BinaryIO:
+        # Unbuffered, so that lines are sent as they come, and without the lock of sys.stdin, which
+        # the interpreter wants at its end.
+        if self._path == STANDARD_INPUT:
+            return cast(BinaryIO, io.FileIO(0, closefd=False))
+        return cast(BinaryIO, self._path.open("rb", buffering=0))
+
+    def _numbered(self, batches: Iterator[list[bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+        """Give the lines of this share with their numbers, up to the limit."""
+        share, number = self._share, 0
+        for lines in batches:
+            if self._limit is not None:
+                del lines[self._limit - number :]
+            if self._text:
+                self._check_text(lines, number)
+            numbered = [
+                (place, line.removesuffix(b"\r")) for place, line in enumerate(lines, number)
+            ]
+            yield numbered[(share.index - number) % share.of :: share.of]
+            number += len(lines)
+            if number == self._limit:
+                return
+
+    def _check_text(self, lines: list[bytes], number: int) -> None:
+        for place, line in enumerate(lines, number + 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                raise SourceError(
+                    f"line {place} of {self._name} is not valid UTF-8: send it with --binary"
+                ) from None
+
+    @contextlib.contextmanager
+    def _reporting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SourceError(f"cannot read {self._name}: {error.strerror or error}") from None
+
+    def _put(self, batch: list[tuple[int, bytes]] | None) -> None:
+        self._batches.put(batch)
         if self._starved:
             self._starved = False
             self._on_more()
 
 
-def _count_lines(file: BinaryIO) -> int:
+def _batches(file: BinaryIO) -> Iterator[list[bytes]]:
+    """Give the lines of a file, without their ends, so many at a time as a read brings.
+
+    Raises:
+        SourceError: If a line is longer than any request may be.
+    """
+    unfinished: list[bytes] = []
+    size = 0
+    while block := file.read(BLOCK):
+        first, *others = block.split(b"\n")
+        unfinished.append(first)
+        size += len(first)
+        if size > LARGEST_REQUEST:
+            raise SourceError(f"a line is longer than {LARGEST_REQUEST:,} bytes")
+        if others:
+            last = others.pop()
+            yield [b"".join(unfinished), *others]
+            unfinished, size = [last], len(last)
+    if size:
+        yield [b"".join(unfinished)]
+
+
+def _count_lines(file: BinaryIO, limit: int | None) -> int:
+    """Return how many lines a file has, or the limit if it has more."""
     lines, last = 0, b"\n"
-    while block := file.read(2**20):
+    while (limit is None or lines < limit) and (block := file.read(2**20)):
         lines += block.count(b"\n")
         last = block[-1:]
-    return lines + (last != b"\n")
+    lines += last != b"\n"
+    return lines if limit is None else min(lines, limit)
 
 
 def template_payloads(settings: Settings) -> Iterator[bytes]:

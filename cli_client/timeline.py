@@ -54,7 +54,7 @@ class Timeline:
     def note(self, elapsed: float) -> Standing:
         """Take down what happened since this was called before, and return how far the run is."""
         ledger = self._ledger
-        now = (ledger.sent, ledger.answered, ledger.error_count)
+        now = (ledger.sent, ledger.answered, ledger.errors.count)
         sent, answered, errors = (a - b for a, b in zip(now, self._before, strict=True))
         self._before = now
         shown = ledger.corrected or ledger.latencies
@@ -69,7 +69,7 @@ class Timeline:
             sent=ledger.sent,
             answered=ledger.answered,
             verified=ledger.verified,
-            errors=ledger.error_count,
+            errors=ledger.errors.count,
             total=ledger.total,
             recent=recent,
         )

@@ -60,16 +60,17 @@ class Check:
     figure: Callable[[Report], float | None]
     comparison: str
     limit: float
+    unit: str
 
     def judge(self, report: Report) -> Report:
-        """Return the check, the value that it found (or None), and whether it passed.
+        """Return the check, the value that it found (or None), its unit, and whether it passed.
 
         Raises:
             ValueError: If the report's histogram is needed and cannot be decoded.
         """
         value = self.figure(report)
         passed = value is not None and OPERATORS[self.comparison](value, self.limit)
-        return {"check": self.text, "value": value, "passed": passed}
+        return {"check": self.text, "value": value, "unit": self.unit, "passed": passed}
 
 
 def parse_check(text: str) -> Check:
@@ -92,11 +93,12 @@ def parse_check(text: str) -> Check:
         if unit:
             raise ValueError(f"{text!r}: {name} is a plain number, without a unit.")
     else:
-        if (unit or "ms") not in UNITS:
+        unit = unit or "ms"
+        if unit not in UNITS:
             raise ValueError(f"{text!r}: {unit} is no unit; there are {', '.join(UNITS)}.")
-        figure = _time(text, name, UNITS[unit or "ms"])
+        figure = _time(text, name, UNITS[unit])
     # Kept as it was written, but for the space around it.
-    return Check(text.strip(), figure, found["comparison"], float(found["limit"]))
+    return Check(text.strip(), figure, found["comparison"], float(found["limit"]), unit)
 
 
 def _time(text: str, name: str, unit: float) -> Callable[[Report], float | None]:

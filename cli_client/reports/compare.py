@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cli_client.reports.wording import FAULTS, LATENCIES, Report, milliseconds, printable
+from cli_client.reports.wording import FAULTS, LATENCIES, Report, milliseconds, printable, verdict
 
 __all__ = ["compare"]
 
@@ -37,8 +37,7 @@ def compare(a: Report, b: Report) -> str:
 
 
 def _headline(report: Report) -> str:
-    verdict = "PASS" if report["verdict"] == "pass" else "FAIL"
-    return printable(f"{verdict}  {report['started_at']}  {report['url']}")
+    return printable(f"{verdict(report)}  {report['started_at']}  {report['url']}")
 
 
 def _differences(a: Report, b: Report) -> Iterator[str]:
@@ -69,7 +68,9 @@ def _rows(a: Report, b: Report) -> Iterator[Row]:
             better = True if alike and name == "reconnects" else None
             yield Row(name.replace("_", " "), *row, better, True)
     yield Row("elapsed, s", a["elapsed_s"], b["elapsed_s"], True if alike else None)
-    yield Row("rate, messages/s", a["rate"], b["rate"], False)
+    # Of a run at a rate, that one was asked for.
+    asked_alike = a["settings"].get("rate") == b["settings"].get("rate")
+    yield Row("rate, messages/s", a["rate"], b["rate"], False if asked_alike else None)
     for source, prefix in (("latency_ms", "latency"), ("raw_latency_ms", "raw latency")):
         if a.get(source) and b.get(source):
             for name in LATENCIES:
@@ -84,11 +85,11 @@ def _timed_alike(a: Report, b: Report) -> bool:
 
 def _line(row: Row) -> str:
     if row.counted:
-        figures = [str(row.a), str(row.b)]
+        figures = [f"{value:,}" for value in row[1:3]]
     elif row.name.endswith("ms"):
         figures = [milliseconds(row.a), milliseconds(row.b)]
     else:
-        figures = [f"{value:.0f}" if value >= 1000 else f"{value:.2f}" for value in row[1:3]]
+        figures = [f"{value:,.0f}" if value >= 1000 else f"{value:.2f}" for value in row[1:3]]
     per_cent = (row.b - row.a) / row.a * 100 if row.a else None
     change = "new" if per_cent is None else f"{per_cent:+.1f} %"
     if row.a == row.b:

@@ -16,6 +16,8 @@ from cli_client.reports.wording import (
     numbers,
     plural,
     printable,
+    total,
+    verdict,
 )
 
 __all__ = ["page"]
@@ -69,7 +71,8 @@ def page(report: Report) -> str:
     seconds = charts.thinned(report["timeline"])
     return environment.get_template("page.html").render(
         report=report,
-        passed=report["verdict"] == "pass",
+        verdict=verdict(report),
+        total=total(report),
         answered=answered,
         fates=FATES,
         faults=faults(report),

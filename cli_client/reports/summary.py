@@ -6,15 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 import click
 
 from cli_client.reports.wording import (
+    BESIDES,
+    FATES,
+    FAULTS,
     LATENCIES,
     Report,
     check_line,
     close_line,
-    faults,
     lost,
     milliseconds,
     numbers,
+    plural,
     printable,
+    total,
+    verdict,
 )
 
 __all__ = ["summary"]
@@ -22,17 +27,19 @@ __all__ = ["summary"]
 WIDTH = 80
 """Columns of the narrowest terminal that is still common."""
 
-INDENT = 12
+INDENT = 13
 """Columns of the labels and the space behind them."""
 
 ROWS = 10
-BAR = 34
+BAR = 32
 """Rows of the histogram at most, and columns of its longest bar."""
 
 BLOCK = "█"
 
 PLAIN = str.maketrans({BLOCK: "#", "…": "..."})
 """What stands for signs that an encoding lacks."""
+
+COLOURS = {"PASS": "green", "FAIL": "red", "INTERRUPTED": "yellow"}
 
 Paint = Callable[..., str]
 """Gives a text colours, or not."""
@@ -49,11 +56,11 @@ def summary(report: Report, colour: bool, *, encoding: str = "utf-8", wrap: bool
             program each had better stay one line.
     """
     paint: Paint = click.style if colour else lambda text, **style: text
-    lines = [_verdict(report, paint)]
+    lines = [_headline(report, paint)]
     for label, content in _rows(report, paint):
         # What is painted is short; textwrap would count the colours as signs.
         for line in [content] if "\x1b" in content else _folded(content):
-            lines.append(f"{paint(f'{label:>{INDENT - 1}}', dim=True)} {line}".rstrip())
+            lines.append(f"{paint(f'{label:>{INDENT - 2}}', dim=True)}  {line}".rstrip())
             label = ""
     for kind, style, message in _messages(report):
         text = f"{kind}: {message}" if kind else message
@@ -75,22 +82,21 @@ def _encodable(text: str, encoding: str) -> bool:
     return True
 
 
-def _verdict(report: Report, paint: Paint) -> str:
-    ledger, passed = report["ledger"], report["verdict"] == "pass"
-    verdict = paint("PASS" if passed else "FAIL", fg="green" if passed else "red", bold=True)
+def _headline(report: Report, paint: Paint) -> str:
+    word = verdict(report)
     return (
-        f"{verdict} {ledger['verified']} of {ledger['requests']} replies right"
-        f" in {report['elapsed_s']:.2f} s, {report['rate']:.0f} messages/s"
+        f"{paint(word, fg=COLOURS[word], bold=True)}  {total(report)}"
+        f" in {report['elapsed_s']:.2f} s, {report['rate']:,.0f} messages/s"
     )
 
 
 def _rows(report: Report, paint: Paint) -> Iterator[tuple[str, str]]:
     """Name and line of all that the report has to say, in the order of its weight."""
-    # A number and its word stay together: textwrap breaks at plain spaces alone.
-    kept_together = ", ".join(fault.replace(" ", "\xa0") for fault in faults(report))
-    ledger = [line.replace("\xa0", " ") for line in _folded(kept_together)]
-    ledger += [lost(report), "interrupted before the end" if report["interrupted"] else ""]
-    yield from _labelled("ledger", [line for line in ledger if line])
+    yield "ledger", _counts(report, ("verified", *FATES), paint)
+    yield "besides", _counts(report, BESIDES, paint)
+    for line in (lost(report), "interrupted before the end" if report["interrupted"] else ""):
+        if line:
+            yield "", line
     yield from _labelled(
         "checks",
         [
@@ -100,36 +106,50 @@ def _rows(report: Report, paint: Paint) -> Iterator[tuple[str, str]]:
         ],
     )
     yield from _latency(report, paint)
-    whole_seconds = report["timeline"][:-1]
-    if len(whole_seconds) > 1:
-        rates = [second["answered"] for second in whole_seconds]
-        yield "throughput", f"from {min(rates)} to {max(rates)} messages in a second"
+    rates = [second["answered"] for second in report["timeline"][:-1]]  # the last is not whole
+    if len(rates) > 1 and any(rates):
+        yield "throughput", f"from {min(rates):,} to {max(rates):,} messages in a second"
     connections = report["connections"]
+    opened = [f"{connections['opened']:,} opened"] if connections["opened"] else []
     closes = [close_line(close) for close in connections["closes"]]
-    if connections["opened"]:
-        closes.insert(0, f"{connections['opened']} opened")
-    yield from _labelled("connections", closes)
-    if report["numbers"]:
+    yield from _labelled("connections", opened + closes)
+    if report["numbers"] and report["numbers"]["replies"]:
         yield "numbers", numbers(report["numbers"])
+    yield from _sender(report["sender"])
+
+
+def _counts(report: Report, names: Sequence[str], paint: Paint) -> str:
+    """Counts of the ledger, those that should not be in red."""
+    ledger = report["ledger"]
+    return ", ".join(
+        paint(text, fg="red", bold=True) if name in FAULTS and ledger[name] else text
+        for name in names
+        for text in [f"{ledger[name]:,} {name.replace('_', ' ')}"]
+    )
 
 
 def _latency(report: Report, paint: Paint) -> Iterator[tuple[str, str]]:
     latency, raw = report["latency_ms"], report["raw_latency_ms"]
     if not latency["max"]:
         return  # no reply, no latency
-
-    def line(names: Sequence[str]) -> str:
-        return ", ".join(f"{name} {milliseconds(latency[name])} ms" for name in names)
-
-    yield "latency", line(("p50", "p90", "p99", "max"))
-    if raw:
-        yield "ms", "".join(f"{name:>8}" for name in LATENCIES)
-        for label, values in (("corrected", latency), ("raw", raw)):
+    yield "latency, ms", "".join(f"{name:>8}" for name in LATENCIES)
+    for label, values in (("corrected" if raw else "", latency), ("raw", raw)):
+        if values:
             yield label, "".join(f"{milliseconds(values[name]):>8}" for name in LATENCIES)
+    if raw:
         yield "", "corrected: from when a request was due; raw: from when it was sent"
-    else:
-        yield "", line(("min", "mean", "p95", "p99.9"))
     yield from _histogram(report["histogram"], paint)
+
+
+def _sender(sender: Report) -> Iterator[tuple[str, str]]:
+    """The sender's own health, so that its own stall is not blamed on the server."""
+
+    def late(lag: Report) -> str:
+        return f"late by {milliseconds(lag['p99'])} ms (p99), {milliseconds(lag['max'])} ms (max)"
+
+    yield "sender", f"{sender['cpu']:.2f} of a core; event loop {late(sender['event_loop_lag_ms'])}"
+    if sender["schedule_lag_ms"]:
+        yield "", f"requests sent {late(sender['schedule_lag_ms'])}"
 
 
 def _histogram(buckets: Sequence[Report], paint: Paint) -> Iterator[tuple[str, str]]:
@@ -147,7 +167,7 @@ def _histogram(buckets: Sequence[Report], paint: Paint) -> Iterator[tuple[str, s
         bounds = f"{milliseconds(group[0]['from_ms']):>7} to {milliseconds(group[-1]['to_ms']):>7}"
         yield (
             "histogram" if group is groups[0] else "",
-            f"{bounds} ms {paint(bar, fg='cyan') + ' ' if bar else ''}{count}",
+            f"{bounds} ms {paint(bar, fg='cyan') + ' ' if bar else ''}{count:,}",
         )
 
 
@@ -162,8 +182,8 @@ def _messages(report: Report) -> Iterator[tuple[str, str, str]]:
     for warning in report["warnings"]:
         yield "warning", "yellow", printable(warning)
     for error in report["errors"]:
-        times = f" ({error['count']} times)" if error["count"] > 1 else ""
+        times = f" ({error['count']:,} in all)" if error["count"] > 1 else ""
         yield "error", "red", printable(error["message"]) + times
     more = report["error_count"] - sum(error["count"] for error in report["errors"])
     if more > 0:
-        yield "", "", f"and {more} more error{'s' * (more > 1)}"
+        yield "", "", f"and {plural(more, 'more error')}"

@@ -3,6 +3,8 @@
 from typing import Any
 
 __all__ = [
+    "BESIDES",
+    "FATES",
     "FAULTS",
     "LATENCIES",
     "PERCENTILES",
@@ -17,12 +19,20 @@ __all__ = [
     "numbers",
     "plural",
     "printable",
+    "total",
+    "verdict",
 ]
 
 Report = dict[str, Any]
 """A report as it is read from JSON; docs/report.schema.json describes it."""
 
-FAULTS = ("wrong", "missing", "never_sent", "duplicate", "out_of_order", "unsolicited", "late")
+FATES = ("wrong", "missing", "never_sent")
+"""The fields of the ledger that add up to the requests, with those that are verified."""
+
+BESIDES = ("duplicate", "out_of_order", "unsolicited", "late")
+"""The fields that count replies which came as they should not."""
+
+FAULTS = (*FATES, *BESIDES)
 """The fields of the ledger that a right run has at 0."""
 
 PERCENTILES = ("p50", "p90", "p95", "p99", "p99.9")
@@ -45,12 +55,30 @@ def printable(text: str) -> str:
 
 def plural(count: int, noun: str) -> str:
     """Return '1 reconnect', '2 reconnects'."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def number(value: float) -> str:
-    """Return a figure with six digits or, if larger, all that are before the point."""
-    return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"
+    """Return a figure with four digits or, if larger, all that are before the point."""
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def verdict(report: Report) -> str:
+    """Return the verdict; a run that was ended early, and right until then, did not fail."""
+    if report["verdict"] == "pass":
+        return "PASS"
+    return "INTERRUPTED" if _was_stopped(report) else "FAIL"
+
+
+def _was_stopped(report: Report) -> bool:
+    # A report that is read from a file need not have these.
+    return bool(report.get("interrupted")) and not report.get("error_count")
+
+
+def total(report: Report) -> str:
+    """Return what a run came to: '9,998 of 10,000 replies right'."""
+    ledger = report["ledger"]
+    return f"{ledger['verified']:,} of {ledger['requests']:,} replies right"
 
 
 def milliseconds(value: float) -> str:
@@ -62,7 +90,7 @@ def milliseconds(value: float) -> str:
 def faults(report: Report) -> list[str]:
     """Return each fault that occurred, as in '2 missing'."""
     ledger = report["ledger"]
-    return [f"{ledger[name]} {name.replace('_', ' ')}" for name in FAULTS if ledger[name]]
+    return [f"{ledger[name]:,} {name.replace('_', ' ')}" for name in FAULTS if ledger[name]]
 
 
 def lost(report: Report) -> str:
@@ -71,10 +99,11 @@ def lost(report: Report) -> str:
     in_flight, resent = attempts["in_flight_when_lost"], attempts["resent"]
     parts = []
     if in_flight:
-        again = "sent again" if resent == in_flight else f"{resent or 'none'} sent again"
-        parts.append(f"in flight when the connection died: {in_flight}, {again}")
+        some = f"{resent:,}" if resent else "none"
+        again = "sent again" if resent == in_flight else f"{some} sent again"
+        parts.append(f"in flight when the connection died: {in_flight:,}, {again}")
     elif resent:
-        parts.append(f"{resent} sent again")
+        parts.append(f"{resent:,} sent again")
     if attempts["reconnects"]:
         parts.append(plural(attempts["reconnects"], "reconnect"))
     return "; ".join(parts)
@@ -83,7 +112,8 @@ def lost(report: Report) -> str:
 def check_line(check: Report) -> str:
     """Say what a check asked for and what it found."""
     value = check["value"]
-    return f"{check['check']}: {'not measured' if value is None else number(value)}"
+    found = "not measured" if value is None else f"{number(value)} {check.get('unit', '')}"
+    return f"{check['check']}: {found}".rstrip()
 
 
 def closer(close: Report) -> str:
@@ -95,12 +125,15 @@ def close_line(close: Report) -> str:
     """Say who closed connections, how many of them, with which code and why."""
     code = f", code {close['code']}" if close["code"] is not None else ""
     reason = f": {printable(close['reason'])}" if close["reason"] else ""
-    return f"{close['count']} closed by {closer(close)}{code}{reason}"
+    return f"{close['count']:,} closed by {closer(close)}{code}{reason}"
 
 
 def numbers(found: Report) -> str:
     """Say how evenly the numbers of the replies were drawn."""
-    seen = f"{plural(found['seen'], 'different value')} of 100 in {found['replies']} replies"
+    seen = "all 100" if found["seen"] == 100 else f"{found['seen']} of 100"
+    told = (
+        f"{seen} values in {found['replies']:,} {'reply' if found['replies'] == 1 else 'replies'}"
+    )
     if found["p_value"] is None:
-        return seen
-    return f"{seen}, chi-squared {found['chi_squared']:.1f}, p-value {found['p_value']:.3g}"
+        return told
+    return f"{told}, chi-squared {found['chi_squared']:.1f}, p-value {found['p_value']:.3g}"

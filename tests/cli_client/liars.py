@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -11,7 +12,7 @@ Handler = Callable[[ServerConnection], Awaitable[None]]
 
 
 @contextlib.contextmanager
-def serving(handler: Handler) -> Iterator[str]:
+def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serve with a handler, in a thread, and give the URL."""
     loop = asyncio.new_event_loop()
     port: list[int] = []
@@ -19,7 +20,8 @@ def serving(handler: Handler) -> Iterator[str]:
     stop = asyncio.Event()
 
     async def run() -> None:
-        async with serve(handler, "localhost", 0, compression=None, close_timeout=1) as server:
+        options = {"compression": None, "close_timeout": 1, "ssl": tls}
+        async with serve(handler, "localhost", 0, **options) as server:
             port.append(next(iter(server.sockets)).getsockname()[1])
             ready.set()
             await stop.wait()
@@ -28,7 +30,7 @@ def serving(handler: Handler) -> Iterator[str]:
     thread.start()
     assert ready.wait(10)
     try:
-        yield f"ws://127.0.0.1:{port[0]}/"
+        yield f"{'wss' if tls else 'ws'}://127.0.0.1:{port[0]}/"
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)

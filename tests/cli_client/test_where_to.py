@@ -1,8 +1,7 @@
 """Ways to a server: TLS, a Unix socket, a proxy, headers, IPv6, compression."""
 
-import asyncio
 import base64
-import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 
 from tests.cli_client import liars
 from tests.cli_client.liars import reply_to, serving
+from tests.cli_client.proxies import http_proxy, socks_proxy
 from tests.cli_client.sending import report, send
 from tests.conftest import ServerProcess, skip_unless_ci
 
@@ -99,51 +99,6 @@ def test_compression(server: ServerProcess, compress: list[str]) -> None:
     assert (done.status, done.faults) == (0, {})
 
 
-@contextlib.contextmanager
-def http_proxy(status: str = "200 OK") -> Iterator[tuple[str, list[str]]]:
-    """A proxy for CONNECT, and the requests that it gets."""
-    heads: list[str] = []
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-    port: list[int] = []
-    ready = threading.Event()
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(2**16):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        writer.write(f"HTTP/1.1 {status}\r\n\r\n".encode())
-        if status.startswith("200"):
-            host, _, target_port = heads[-1].split()[1].rpartition(":")
-            there = await asyncio.open_connection(host, int(target_port))
-            await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
-        writer.close()
-
-    async def run() -> None:
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-            port.append(server.sockets[0].getsockname()[1])
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield f"http://127.0.0.1:{port[0]}", heads
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
-
-
 def test_an_http_proxy(server_url: str) -> None:
     with http_proxy() as (proxy, heads):
         done = report(server_url, "-n", 1000, "-x", proxy.replace("//", "//me:pw@"), "-c", 2)
@@ -170,6 +125,27 @@ def test_a_proxy_that_is_not_there(server_url: str, unused_port: int) -> None:
     )
 
 
+def test_a_socks_proxy(server_url: str) -> None:
+    with socks_proxy("me:pw") as (proxy, targets):
+        done = report(server_url, "-n", 1000, "-x", proxy.replace("//", "//me:pw@"), "-c", 2)
+    assert (done.status, done.faults) == (0, {})
+    assert targets == [server_url.removeprefix("ws://").rstrip("/")] * 2
+    assert done.report["settings"]["proxy"] == proxy.replace("//", "//me:***@")
+
+
+@pytest.mark.parametrize(
+    ("login", "named"), [("", "No acceptable authentication"), ("me:no@", "authentication failure")]
+)
+def test_a_socks_proxy_that_refuses_is_named(server_url: str, login: str, named: str) -> None:
+    with socks_proxy("me:pw") as (proxy, _):
+        done = send(server_url, "-n", 1, "-x", proxy.replace("//", f"//{login}"))
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith("no way through the proxy socks5h://")
+    assert named in line
+    assert "no@" not in line
+
+
 def test_the_proxy_of_the_environment_is_not_for_this_machine(
     server_url: str, unused_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,17 +156,33 @@ def test_the_proxy_of_the_environment_is_not_for_this_machine(
     assert f"the proxy http://127.0.0.1:{unused_port}" in elsewhere.stderr
 
 
+@pytest.mark.parametrize("no_proxy", [{"NO_PROXY": "wsroll.invalid"}, {}])
+def test_no_proxy_where_none_is_wanted(no_proxy: dict[str, str], unused_port: int) -> None:
+    options = [] if no_proxy else ["-x", ""]
+    proxy = {"https_proxy": f"http://127.0.0.1:{unused_port}"}
+    done = send("ws://wsroll.invalid/", *options, env={**os.environ, **proxy, **no_proxy})
+    assert done.stderr == (
+        "no server at ws://wsroll.invalid/: the host 'wsroll.invalid' is not known.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("answer", "named"),
     [
         (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "HTTP 401 Unauthorized"),
         (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", "HTTP 503"),
         (
+            b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\n"
+            b"Content-Length: 8\r\n\r\nNot you.",
+            "HTTP 403 Forbidden: Not you.",
+        ),
+        (b"HTTP/1.1 200 \x1b[2J\r\n\r\n", "\\x1b[2J"),
+        (
             b"HTTP/1.1 301 Moved\r\nLocation: https://x.example/\r\nContent-Length: 0\r\n\r\n",
             "HTTP 301 Moved to https://x.example/",
         ),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "gave no WebSocket"),
-        (b"", "gave no WebSocket"),
+        (b"", "gave no WebSocket: it closed the connection before it had answered. Is it wss://?"),
     ],
 )
 def test_what_is_no_websocket_server_is_named(answer: bytes, named: str) -> None:
@@ -210,3 +202,4 @@ def test_what_is_no_websocket_server_is_named(answer: bytes, named: str) -> None
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1
     assert named in line
+    assert line.isprintable()

@@ -117,9 +117,9 @@ def failing() -> Report:
         "error_count": 7,
         "warnings": ["the sender used 0.98 of a core: what was measured may be the sender."],
         "checks": [
-            {"check": "p99<5ms", "value": 1.536, "passed": True},
-            {"check": "missing==0", "value": 2, "passed": False},
-            {"check": "raw_p99<1ms", "value": None, "passed": False},
+            {"check": "p99<5ms", "value": 1.536, "unit": "ms", "passed": True},
+            {"check": "missing==0", "value": 2, "unit": "", "passed": False},
+            {"check": "raw_p99<1ms", "value": None, "unit": "ms", "passed": False},
         ],
         "timeline": [
             second(0, sent=4000, answered=3990),

@@ -50,7 +50,15 @@ FAILING = failing()
 )
 def test_a_check_finds_its_figure_and_judges_it(text: str, value: float, passed: bool) -> None:
     judged = parse_check(text).judge(FAILING)
+    assert judged.pop("unit") in ("", "us", "ms", "s")
     assert judged == {"check": text, "value": pytest.approx(value), "passed": passed}
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"), [("p99<5s", "s"), ("p99<5us", "us"), ("p99<5", "ms"), ("rate>5", "")]
+)
+def test_the_figure_of_a_check_comes_with_its_unit(text: str, unit: str) -> None:
+    assert parse_check(text).judge(FAILING)["unit"] == unit
 
 
 @pytest.mark.parametrize(("text", "percentile"), [("p98<1ms", 98), ("p(99.99)<9ms", 99.99)])
@@ -65,7 +73,8 @@ def test_what_was_not_measured_does_not_pass(text: str) -> None:
     report = passing()
     report["latency_ms"] = dict.fromkeys(report["latency_ms"], 0.0)
     report["numbers"] = None
-    assert parse_check(text).judge(report) == {"check": text, "value": None, "passed": False}
+    judged = parse_check(text).judge(report)
+    assert (judged["value"], judged["passed"]) == (None, False)
 
 
 @pytest.mark.parametrize(

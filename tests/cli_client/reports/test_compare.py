@@ -56,12 +56,12 @@ def test_the_change_of_each_figure_is_told_and_judged() -> None:
     b["elapsed_s"], b["rate"] = 2.0, 5000.0
     b["latency_ms"] |= {"p50": a["latency_ms"]["p50"] * 1.5, "p99": a["latency_ms"]["p99"] * 1.005}
     found = rows(a, b)
-    assert found["requests"] == ["10000", "10000", "same"]
-    assert found["verified"] == ["10000", "9990", "-0.1", "%", "worse"]
+    assert found["requests"] == ["10,000", "10,000", "same"]
+    assert found["verified"] == ["10,000", "9,990", "-0.1", "%", "worse"]
     assert found["missing"] == ["0", "10", "new", "worse"]
     assert found["reconnects"] == ["0", "1", "new", "worse"]
     assert found["elapsed, s"] == ["2.50", "2.00", "-20.0", "%", "better"]
-    assert found["rate, messages/s"] == ["4000", "5000", "+25.0", "%", "better"]
+    assert found["rate, messages/s"] == ["4,000", "5,000", "+25.0", "%", "better"]
     assert found["latency p50, ms"][2:] == ["+50.0", "%", "worse"]
     assert found["latency p99, ms"][2:] == ["+0.5", "%"]
     assert found["latency max, ms"][2:] == ["same"]

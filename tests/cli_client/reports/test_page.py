@@ -60,7 +60,7 @@ def test_the_verdict_and_the_ledger_come_first(opened: Opened) -> None:
     tab = opened(failing())
     expect(tab).to_have_title("FAIL: ws://localhost:8765/ – wsroll")
     header = tab.locator("header")
-    expect(header).to_contain_text("✗ FAIL 9986 of 10000 replies right")
+    expect(header).to_contain_text("✗ FAIL 9,986 of 10,000 replies right")
     expect(header).to_contain_text("1 wrong, 2 missing, 11 never sent")
     expect(header).to_contain_text("in flight when the connection died: 128, sent again")
     headings = tab.get_by_role("heading", level=2).all_inner_texts()
@@ -70,7 +70,7 @@ def test_the_verdict_and_the_ledger_come_first(opened: Opened) -> None:
     ]
     ledger = {name: count for name, count, _ in rows(tab, "Ledger")}
     assert ledger == {
-        name.replace("_", " "): str(count)
+        name.replace("_", " "): f"{count:,}"
         for name, count in failing()["ledger"].items()
         if name != "requests"
     }
@@ -78,13 +78,14 @@ def test_the_verdict_and_the_ledger_come_first(opened: Opened) -> None:
 
 def test_a_right_run_passes_without_empty_sections(opened: Opened) -> None:
     tab = opened(passing())
-    expect(tab.locator("header")).to_contain_text("✓ PASS 10000 of 10000 replies right")
+    expect(tab.locator("header")).to_contain_text("✓ PASS 10,000 of 10,000 replies right")
     for absent in ("Checks", "Errors", "Warnings"):
         expect(tab.get_by_role("heading", name=absent)).to_have_count(0)
 
 
 def test_the_tables_have_what_the_report_has(opened: Opened) -> None:
     tab = opened(failing())
+    assert rows(tab, "Checks")[0] == ["p99<5ms", "1.536 ms", "✓ pass"]
     assert rows(tab, "Checks")[1] == ["missing==0", "2", "✗ fail"]
     assert rows(tab, "Checks")[2] == ["raw_p99<1ms", "not measured", "✗ fail"]
     assert rows(tab, "Latency")[2] == ["p50", "0.92", "0.46"]
@@ -95,7 +96,7 @@ def test_the_tables_have_what_the_report_has(opened: Opened) -> None:
     assert ["window", "64"] in rows(tab, "Settings")
     assert "cacert" not in dict(rows(tab, "Settings"))
     tab.click("summary")
-    assert rows(tab, "Over time")[1] == ["1", "2500", "2400", "4", "0.55", "0.90", "91.50"]
+    assert rows(tab, "Over time")[1] == ["1", "2,500", "2,400", "4", "0.55", "0.90", "91.50"]
 
 
 def test_every_figure_says_in_words_what_it_shows(opened: Opened) -> None:

@@ -12,19 +12,26 @@ from tests.cli_client.reports.samples import failing, passing
 
 def test_a_right_run_is_told_in_its_headline() -> None:
     assert summary(passing(), False).splitlines()[0] == (
-        "PASS 10000 of 10000 replies right in 2.50 s, 4000 messages/s"
+        "PASS  10,000 of 10,000 replies right in 2.50 s, 4,000 messages/s"
     )
 
 
-def test_nothing_that_did_not_happen_is_shown() -> None:
+def test_the_whole_ledger_comes_next_also_where_all_is_right() -> None:
+    assert summary(passing(), False).splitlines()[1:3] == [
+        "     ledger  10,000 verified, 0 wrong, 0 missing, 0 never sent",
+        "    besides  0 duplicate, 0 out of order, 0 unsolicited, 0 late",
+    ]
+
+
+def test_nothing_else_that_did_not_happen_is_shown() -> None:
     text = summary(passing(), False)
-    for word in ("wrong", "missing", "sent again", "reconnect", "corrected", "check", "error"):
+    for word in ("sent again", "reconnect", "corrected", "check", "error", "warning", "requests"):
         assert word not in text
 
 
 def test_every_fault_is_shown_with_its_count() -> None:
     text = summary(failing(), False)
-    assert text.startswith("FAIL 9986 of 10000 replies right in 4.25 s, 2350 messages/s\n")
+    assert text.startswith("FAIL  9,986 of 10,000 replies right in 4.25 s, 2,350 messages/s\n")
     for fault in (
         *("1 wrong", "2 missing", "11 never sent", "1 duplicate", "3 out of order"),
         *("1 unsolicited", "1 late"),
@@ -45,23 +52,37 @@ def test_every_fault_is_shown_with_its_count() -> None:
 def test_what_was_in_flight_is_accounted_for(attempts: tuple[int, ...], line: str) -> None:
     names = ("reconnects", "in_flight_when_lost", "resent")
     report = {**passing(), "attempts": dict(zip(names, attempts, strict=True))}
-    assert f" ledger {line}\n" in summary(report, False)
+    assert summary(report, False).splitlines()[3] == " " * 13 + line
+
+
+def table(report: dict[str, Any]) -> dict[str, list[str]]:
+    """The latencies of a summary: the line of their names, and those below it, by their labels."""
+    lines = summary(report, False).splitlines()
+    (head,) = (place for place, line in enumerate(lines) if line.startswith("latency, ms"))
+    return {line[:11].strip(): line[11:].split() for line in lines[head : head + 3]}
 
 
 def test_the_latency_has_all_its_figures() -> None:
-    text = summary(passing(), False)
-    assert re.search(r"latency p50 .* ms, p90 .* ms, p99 .* ms, max .* ms", text)
-    assert re.search(r"min .* ms, mean .* ms, p95 .* ms, p99.9 .* ms", text)
+    report = passing()
+    latency = table(report)
+    assert latency["latency, ms"] == list(report["latency_ms"])
+    values = [float(value) for value in latency[""]]
+    assert values == pytest.approx(list(report["latency_ms"].values()), abs=0.006)
 
 
 def test_under_a_rate_corrected_and_raw_stand_one_above_the_other() -> None:
     report = failing()
-    lines = summary(report, False).splitlines()
-    (head,) = (place for place, line in enumerate(lines) if line.split()[:1] == ["ms"])
-    assert lines[head].split() == ["ms", *report["latency_ms"]]
-    for line, source in ((lines[head + 1], "latency_ms"), (lines[head + 2], "raw_latency_ms")):
-        values = [float(value) for value in line.split()[1:]]
+    latency = table(report)
+    assert latency["latency, ms"] == list(report["latency_ms"])
+    for label, source in (("corrected", "latency_ms"), ("raw", "raw_latency_ms")):
+        values = [float(value) for value in latency[label]]
         assert values == pytest.approx(list(report[source].values()), abs=0.006)
+
+
+def test_the_sender_tells_of_its_own_health() -> None:
+    text = summary(failing(), False)
+    assert "0.98 of a core; event loop late by 8.40 ms (p99), 92.00 ms (max)" in text
+    assert "requests sent late by 12.50 ms (p99), 90.00 ms (max)" in text
 
 
 def test_a_run_without_replies_has_no_latency() -> None:
@@ -75,7 +96,7 @@ def test_the_histogram_has_ten_rows_at_most_and_all_the_replies() -> None:
     report["histogram"] = [
         {"from_ms": step, "to_ms": step + 1, "count": 0 if step < 3 else step} for step in range(40)
     ]
-    bars = re.findall(r" to .* ms (\S*) ?\b(\d+)$", summary(report, False), re.MULTILINE)
+    bars = re.findall(r" to .* ms (\S*) ?\b([\d,]+)$", summary(report, False), re.MULTILINE)
     assert 5 <= len(bars) <= 10
     assert sum(int(count) for _, count in bars) == sum(range(3, 40))
     assert all(bar for bar, _ in bars)
@@ -100,14 +121,14 @@ def test_closes_are_told_by_whom_with_code_and_reason() -> None:
 
 def test_checks_that_passed_and_failed() -> None:
     text = summary(failing(), False)
-    assert "pass p99<5ms: 1.536" in text
+    assert "pass p99<5ms: 1.536 ms\n" in text
     assert "FAIL missing==0: 2" in text
     assert "FAIL raw_p99<1ms: not measured" in text
 
 
 def test_errors_are_grouped_and_the_rest_is_counted() -> None:
     text = summary(failing(), False)
-    assert "error: Request 5: its reply came behind that to a later one (3 times)\n" in text
+    assert "error: Request 5: its reply came behind that to a later one (3 in all)\n" in text
     assert text.splitlines()[-1] == "and 3 more errors"
     assert summary({**failing(), "error_count": 5}, False).splitlines()[-1] == "and 1 more error"
     assert "more error" not in summary({**failing(), "error_count": 4}, False)
@@ -143,4 +164,7 @@ def test_colours_change_nothing_but_colours() -> None:
 
 
 def test_an_interrupted_run_says_so() -> None:
-    assert "interrupted" in summary({**passing(), "interrupted": True}, False)
+    report = {**passing(), "verdict": "fail", "interrupted": True}
+    assert summary(report, False).startswith("INTERRUPTED  10,000 of 10,000")
+    assert "interrupted before the end" in summary(report, False)
+    assert summary({**report, "error_count": 1}, False).startswith("FAIL  10,000 of 10,000")

@@ -1,0 +1,110 @@
+"""What the options make together: the settings of a run, or why they contradict each other."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli_client.settings import Settings, name_of
+
+__all__ = ["check_files", "combine"]
+
+DEFAULTS = Settings()
+
+
+def combine(options: Mapping[str, Any], given: set[str], dask: str | None) -> Settings:
+    """Return the settings.
+
+    Args:
+        options: The values of the options that are settings, by the names of these.
+        given: The names of the options that are on the command line.
+        dask: The address of a cluster, if the run is to be spread over one.
+
+    Raises:
+        UsageError: If they contradict each other.
+    """
+    options = {**options, "messages": _messages(options, given)}
+    sources = [name for name in ("template", "size", "file", "corpus") if name in given]
+    if len(sources) > 1 and sources != ["template", "size"]:
+        raise click.UsageError(
+            f"two kinds of requests: --{sources[0]} and --{sources[1]}. Give one of them."
+        )
+    if options["ramp"] and options["duration"] and options["ramp"] > options["duration"]:
+        raise click.UsageError("--ramp takes longer than --duration.")
+    if options["basic_auth"] is not None and ":" not in options["basic_auth"]:
+        raise click.BadParameter("it is no USER:PASSWORD.", param_hint="--basic-auth")
+    _check_size(options)
+    _check_certificates(options)
+    return Settings(**{**options, **_spread(options, dask)})
+
+
+def check_files(*paths: Path | None) -> None:
+    """Check that no file is read or written for two ends.
+
+    Raises:
+        UsageError: If one is.
+    """
+    # Two may well go to the same terminal or pipe, or to nowhere.
+    files = [path.resolve() for path in paths if path and (path.is_file() or not path.exists())]
+    twice = {file for file in files if files.count(file) > 1 and file.name != "-"}
+    if twice:
+        raise click.UsageError(f"{twice.pop()} is given for two ends: name another file.")
+
+
+def _messages(options: Mapping[str, Any], given: set[str]) -> int | None:
+    if options["messages"] is not None or {"duration", "file"} & given:
+        messages: int | None = options["messages"]
+        return messages
+    if options["corpus"]:
+        from cli_client.edges import edges
+
+        return len(edges())
+    return DEFAULTS.messages
+
+
+def _check_size(options: Mapping[str, Any]) -> None:
+    size, last = options["size"], (options["messages"] or 10**6) - 1
+    longest = len(options["template"].replace("{i}", str(last)).encode())
+    if size is not None and size < longest:
+        raise click.BadParameter(
+            f"{size} bytes do not hold the template, which takes up to {longest}.",
+            param_hint="--size",
+        )
+
+
+def _check_certificates(options: Mapping[str, Any]) -> None:
+    if options["key"] and not options["cert"]:
+        raise click.UsageError("--key needs --cert.")
+    if options["cacert"] or options["cert"]:
+        # Costly to import, and not needed without them.
+        from cli_client.tls import TLSError, client_context
+
+        try:
+            client_context(options["cacert"], options["cert"], options["key"], insecure=False)
+        except TLSError as error:
+            raise click.UsageError(f"{error}.") from None
+
+
+def _spread(options: Mapping[str, Any], dask: str | None) -> dict[str, int]:
+    """Settle how many processes and connections there are."""
+    processes, connections = options["processes"], options["connections"]
+    if dask is not None:
+        # 0 stands for as many as the cluster has workers.
+        processes = processes or 0
+    elif processes == 0:
+        processes = min(os.cpu_count() or 1, connections or 10**6)
+    elif processes is None:
+        processes = DEFAULTS.processes
+    connections = connections or processes
+    if processes > connections:
+        raise click.UsageError(
+            f"--processes {processes} needs as many connections at least: give -c {processes}."
+        )
+    file = options["file"]
+    if file and not file.is_file() and (processes > 1 or dask is not None):
+        raise click.UsageError(f"{name_of(file)} cannot be read by several processes: use a file.")
+    if dask is not None and options["ledger"]:
+        raise click.UsageError("--ledger is for one machine: the workers of a cluster have none.")
+    return {"processes": processes, "connections": connections}

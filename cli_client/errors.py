@@ -1,0 +1,65 @@
+"""What went wrong in a run, in words: grouped, counted, and bounded however much goes wrong.
+
+Errors that are told in the same words, but for the request that they are about, are one error with
+a count; the first of them stands for all. Of each kind only so many are kept, so that a thousand
+different wrong replies do not hide the one line that says why the connection died.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["Errors", "name"]
+
+SHOWN = 5
+"""How many different errors of a kind are told; the rest is counted."""
+
+
+@dataclass
+class _Group:
+    first: str
+    count: int
+
+
+class Errors:
+    """Counts errors, and keeps the first of each in words."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        """How many there were, those that are not kept included."""
+        self._groups: dict[tuple[str, str], _Group] = {}
+
+    def note(self, kind: str, what: str, about: str = "", times: int = 1) -> None:
+        """Take down an error.
+
+        Args:
+            kind: What sort of error it is.
+            what: What is wrong.
+            about: What it is wrong with, before that; errors that differ in this alone are one.
+            times: How often.
+        """
+        self.count += times
+        self._add(kind, what, _Group(about + what, times))
+
+    def add(self, other: "Errors") -> None:
+        """Take in the errors of another share of the run."""
+        self.count += other.count
+        for (kind, what), group in other._groups.items():
+            self._add(kind, what, group)
+
+    def told(self) -> list[tuple[str, int]]:
+        """Return the errors that are kept, each with its count, the most frequent first."""
+        groups = sorted(self._groups.values(), key=lambda group: -group.count)
+        return [(group.first, group.count) for group in groups]
+
+    def _add(self, kind: str, what: str, group: _Group) -> None:
+        known = self._groups.get((kind, what))
+        if known is not None:
+            known.count += group.count
+        elif sum(one == kind for one, _ in self._groups) < SHOWN:
+            self._groups[kind, what] = group
+
+
+def name(payload: bytes) -> str:
+    """Return a payload as a text that fits a line."""
+    text = payload[:240].decode(errors="backslashreplace")
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) or "(an empty message)"
+    return text if len(text) <= 60 else f"{text[:59]}…"
