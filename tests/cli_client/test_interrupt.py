@@ -1,0 +1,103 @@
+"""Ctrl-C, whatever the sender waits for: the report of what was done, and status 130.
+
+Each of these would wait for a minute, or for ever, if it did not heed it.
+"""
+
+import json
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli_client.sending import COMMAND, reported
+
+
+def start(*options: object, **more: Any) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [*COMMAND, "--progress", "json", *map(str, options)],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **more,
+    )
+
+
+def interrupt(sender: "subprocess.Popen[str]", said: str = "") -> dict[str, Any]:
+    """Interrupt the sender, and return its report. What it prints is not read meanwhile."""
+    assert sender.stderr is not None
+    sender.send_signal(signal.SIGINT)
+    try:
+        done = reported(sender.wait(20), said + sender.stderr.read())
+    finally:
+        sender.kill()
+    assert done.status == 130
+    assert done.report["interrupted"]
+    return done.report
+
+
+def test_while_connecting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        options = ["--connect-timeout", "60s", f"ws://127.0.0.1:{deaf.getsockname()[1]}/"]
+        with start(*options) as sender:
+            peer, _ = deaf.accept()
+            with peer:
+                peer.recv(1)
+                found = interrupt(sender)
+    assert found["ledger"]["never_sent"] == 10_000
+    assert found["error_count"] == 0
+
+
+def test_while_lingering(server_url: str) -> None:
+    with start(server_url, "-n", 10, "--linger", "60s") as sender:
+        assert sender.stdout is not None
+        for _ in range(10):
+            sender.stdout.readline()
+        found = interrupt(sender)
+        assert sender.stdout.read() == "10\n"
+    assert found["ledger"]["verified"] == 10
+
+
+def test_while_standard_input_is_silent(server_url: str) -> None:
+    with start(server_url, "--file", "-", stdin=subprocess.PIPE) as sender:
+        assert sender.stdin is not None
+        assert sender.stdout is not None
+        sender.stdin.write("first\n")
+        sender.stdin.flush()
+        assert sender.stdout.readline().startswith("Response for first: ")
+        found = interrupt(sender)
+    assert found["ledger"]["requests"] == found["ledger"]["verified"] == 1
+
+
+def test_while_nobody_has_opened_the_other_end_of_a_pipe(server_url: str, tmp_path: Path) -> None:
+    import os
+
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with start(server_url, "--file", path) as sender:
+        assert sender.stderr is not None
+        said = sender.stderr.readline()
+        assert json.loads(said)["event"] == "progress"
+        interrupt(sender, said)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_while_nobody_reads_the_responses(server_url: str, processes: int) -> None:
+    with start(server_url, "-n", 200_000, "--processes", processes) as sender:
+        assert sender.stderr is not None
+        said, before = "", -1
+        # It goes on telling of itself, though it cannot go on.
+        while True:
+            said += sender.stderr.readline()
+            answered = json.loads(said.splitlines()[-1])["answered"]
+            if answered == before > 0:
+                break
+            before = answered
+        found = interrupt(sender, said)
+        assert sender.stdout is not None
+        printed = sender.stdout.read().splitlines()
+    assert 0 < found["ledger"]["verified"] < 200_000
+    # The count would not fit either, and it would stand in the middle of a line.
+    assert not printed[-1].isdecimal()
