@@ -3,12 +3,13 @@
 import csv
 import io
 
-from hdrh.histogram import HdrHistogram
-
 from cli_client.reports.distribution import MICROSECONDS, decode
 from cli_client.reports.wording import Report
 
 __all__ = ["percentiles", "timeline"]
+
+STEPS = 5
+"""How many percentiles are told from 0 to 50, from 50 to 75, and so on, by halves to 100."""
 
 COLUMNS = ("second", "sent", "answered", "errors", "p50_ms", "p99_ms", "max_ms")
 
@@ -25,27 +26,29 @@ def timeline(report: Report) -> str:
 def percentiles(report: Report) -> str:
     """Return the distribution of the latencies, in milliseconds, in HdrHistogram's text format.
 
+    In that of the original, in Java, which plotters read; the library's own differs from it.
+
     Raises:
         ValueError: If the report's histogram cannot be decoded.
     """
-    encoded = decode(report)
-    histogram = _Milliseconds(
-        encoded.lowest_trackable_value, encoded.highest_trackable_value, encoded.significant_figures
-    )
-    if not encoded.get_total_count():
+    recorded = decode(report)
+    count = recorded.get_total_count()
+    if not count:
         return ""
-    histogram.add(encoded)
-    text = io.BytesIO()
-    histogram.output_percentile_distribution(text, MICROSECONDS)
-    return text.getvalue().decode()
-
-
-class _Milliseconds(HdrHistogram):  # type: ignore[misc]
-    """A histogram that writes its standard deviation in the unit of all else.
-
-    The library scales every other figure of that output, but not this one.
-    """
-
-    def get_stddev(self) -> float:
-        deviation: float = super().get_stddev()
-        return deviation / MICROSECONDS
+    lines = [f"{'Value':>12} {'Percentile':>14} {'TotalCount':>10} {'1/(1-Percentile)':>14}", ""]
+    for step in recorded.get_percentile_iterator(STEPS):
+        share = step.percentile_level_iterated_to / 100
+        value = step.value_iterated_to / MICROSECONDS
+        line = f"{value:12.3f} {share:2.12f} {step.total_count_to_this_value:10d}"
+        lines.append(line if share == 1 else f"{line} {1 / (1 - share):14.2f}")
+    mean, deviation, longest = (
+        figure / MICROSECONDS
+        for figure in (recorded.get_mean_value(), recorded.get_stddev(), recorded.get_max_value())
+    )
+    buckets, sub_buckets = recorded.bucket_count, recorded.sub_bucket_count
+    lines += [
+        f"#[Mean    = {mean:12.3f}, StdDeviation   = {deviation:12.3f}]",
+        f"#[Max     = {longest:12.3f}, Total count    = {count:12d}]",
+        f"#[Buckets = {buckets:12d}, SubBuckets     = {sub_buckets:12d}]",
+    ]
+    return "\n".join(lines) + "\n"

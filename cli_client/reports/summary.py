@@ -85,7 +85,7 @@ def _encodable(text: str, encoding: str) -> bool:
 def _headline(report: Report, paint: Paint) -> str:
     word = verdict(report)
     return (
-        f"{paint(word, fg=COLOURS[word], bold=True)}  {total(report)}"
+        f"{paint(word, fg=COLOURS[word], bold=True)} {total(report)}"
         f" in {report['elapsed_s']:.2f} s, {report['rate']:,.0f} messages/s"
     )
 

@@ -4,6 +4,7 @@ Each of these would wait for a minute, or for ever, if it did not heed it.
 """
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -72,8 +73,6 @@ def test_while_standard_input_is_silent(server_url: str) -> None:
 
 
 def test_while_nobody_has_opened_the_other_end_of_a_pipe(server_url: str, tmp_path: Path) -> None:
-    import os
-
     path = tmp_path / "pipe"
     os.mkfifo(path)
     with start(server_url, "--file", path) as sender:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,70 @@ def test_a_reply_that_strays_to_another_connection_is_named() -> None:
     assert done.faults == {"missing": 2, "unsolicited": 2}
     assert "its reply strayed to connection 1, it was sent on 2" in done.errors
     assert "its reply strayed to connection 2, it was sent on 1" in done.errors
+
+
+def test_as_many_late_replies_as_a_window_holds_are_named() -> None:
+    async def withhold(websocket: ServerConnection) -> None:
+        held = [str(await websocket.recv()) for _ in range(3000)]
+        await asyncio.sleep(0.8)
+        for message in held:
+            await websocket.send(reply_to(message))
+        async for message in websocket:
+            await websocket.send(reply_to(message))
+
+    with serving(withhold) as url:
+        done = report(url, "-n", 4000, "-w", 3000, "-t", 0.5)
+    assert done.faults == {"missing": 3000, "late": 3000}
+    assert done.report["ledger"]["verified"] == 1000
+
+
+def test_why_the_connection_died_stands_beside_any_number_of_wrong_replies() -> None:
+    async def scribble_then_close(websocket: ServerConnection) -> None:
+        for number in range(50):
+            await websocket.recv()
+            await websocket.send(f"scribble {number}")
+        await websocket.recv()
+        await websocket.close(1008, "enough")
+
+    with serving(scribble_then_close) as url:
+        done = report(url, "-n", 100, "-w", 1)
+    assert done.faults == {"wrong": 50, "missing": 1, "never_sent": 49}
+    assert "with code 1008 enough" in done.errors
+    assert done.errors.count("scribble") == 5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_ledger_balances_whatever_the_server_does(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+
+    async def anything(websocket: ServerConnection) -> None:
+        async for message in websocket:
+            reply = reply_to(message)
+            for answer in chance.choices(
+                ([reply], [], [reply, reply], ["scribble"], ["scribble", reply], [None]),
+                weights=(900, 5, 5, 5, 5, 5),
+            )[0]:
+                if answer is None:
+                    await chance.choice([liars.cut, liars.close, liars.broken_frame])(
+                        websocket, str(message)
+                    )
+                    return
+                await websocket.send(answer)
+
+    path = tmp_path / "ledger.jsonl"
+    with serving(anything) as url:
+        done = report(
+            url, "-n", 3000, "-c", 3, "-w", 16, "-t", 0.3, "--retries", 50, "--ledger", path
+        )
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    if done.report["ledger"]["never_sent"]:
+        lines.pop()
+    # reported() holds the sum to the requests; here each request has one line with its fate.
+    assert len({line["request"] for line in lines}) == len(lines)
+    for fate in ("verified", "wrong", "missing"):
+        assert sum(line["fate"] == fate for line in lines) == done.report["ledger"][fate]
+    assert "does not balance" not in done.errors
+    assert done.report["ledger"]["verified"] > 2000
 
 
 def test_a_stuck_generator_shows_in_the_numbers() -> None:

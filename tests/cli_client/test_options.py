@@ -71,6 +71,21 @@ def test_a_number_means_itself(number: int) -> None:
         (["--check", "speed>5"], "speed"),
         (["--json", "/nowhere/report.json"], "/nowhere"),
         (["ws://user@localhost/"], "without a password"),
+        (["ws://localhost:99999/"], "Port out of range"),
+        (["ws://localhost/#here"], "fragment"),
+        (["-r", "nan"], "--rate"),
+        (["-H", ": no name"], "Name: value"),
+        (["-H", "Two words: x"], "Name: value"),
+        (["-H", "X: 1\r\nY: 2"], "Name: value"),
+        (["--origin", "x\r\nY: 2"], "--origin"),
+        (["--origin", ""], "--origin"),
+        (["--subprotocol", "x\r\nY: 2"], "--subprotocol"),
+        (["--subprotocol", "a b"], "--subprotocol"),
+        (["--file", "/"], "is a directory"),
+        (["--html", "-"], "only --json can be printed"),
+        (["--ledger", "-"], "only --json can be printed"),
+        (["--json", "same.txt", "--csv", "./same.txt"], "same.txt is given for two ends"),
+        (["--file", __file__, "--json", __file__], "is given for two ends"),
         (["ws://local..host/"], "no host name"),
         (["--cacert", "nowhere.pem"], "nowhere.pem"),
         (["--key", "/dev/null"], "--key"),
@@ -95,7 +110,34 @@ def test_help_fits_and_has_examples() -> None:
         assert name in done.stdout
 
 
+def test_help_names_its_times_with_their_units() -> None:
+    text = send("--help").stdout
+    for unit in ("[default: 10s]", "10ms]"):
+        assert unit in text
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shell_completion_comes_from_the_option_library(shell: str) -> None:
     done = send(env={**os.environ, "_WSROLL_SEND_COMPLETE": f"{shell}_source"})
     assert "wsroll-send" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("wsroll-send --me", ["--messages"]),
+        ("wsroll-send --expect ", ["any", "echo", "number"]),
+        ("wsroll-send c", ["compare"]),
+        ("wsroll-send ", ["compare", "selftest"]),
+        ("wsroll-send compare --", ["--help"]),
+        ("wsroll-send selftest --", ["--help"]),
+    ],
+)
+def test_a_shell_is_offered_what_may_come(words: str, offered: list[str]) -> None:
+    completing = {
+        "_WSROLL_SEND_COMPLETE": "bash_complete",
+        "COMP_WORDS": words.replace(" ", "\n"),
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    done = send(env={**os.environ, **completing})
+    assert sorted(line.partition(",")[2] for line in done.stdout.splitlines()) == offered

@@ -1,7 +1,12 @@
 """What a run leaves in files, and what it is held to."""
 
+import asyncio
 import csv
 import json
+import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import jsonschema
@@ -9,7 +14,7 @@ import pytest
 
 from tests.cli_client import liars
 from tests.cli_client.liars import at, serving
-from tests.cli_client.sending import report, send
+from tests.cli_client.sending import COMMAND, report, send
 
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8")
@@ -68,16 +73,38 @@ def test_all_files_of_one_run(server_url: str, tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_fails_the_run(server_url: str, kind: str) -> None:
     done = send(server_url, "-q", "-n", 10, f"--{kind}", "/dev/full")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("cannot write ")
-    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == "cannot write /dev/full: No space left on device"
     assert done.stdout == "10\n"
 
 
-def test_a_ledger_that_cannot_be_written_fails_the_run(server_url: str) -> None:
-    done = send(server_url, "-q", "-n", 10, "--ledger", "/dev/full")
+def test_a_file_that_cannot_be_written_does_not_cost_the_others(
+    server_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.csv"
+    done = send(server_url, "-q", "-n", 10, "--json", "/dev/full", "--csv", path)
     assert done.returncode == 1
-    assert "cannot write" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert path.read_text().startswith("second,")
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_ledger_that_cannot_be_written_fails_the_run(
+    server_url: str, tmp_path: Path, processes: int
+) -> None:
+    full = tmp_path / "ledger"
+    full.symlink_to("/dev/full")
+    done = send(server_url, "-q", "-n", 5000, "--ledger", full, "--processes", processes)
+    assert done.returncode == 1
+    assert done.stderr == f"cannot write {full}: No space left on device\n"
+    assert list(tmp_path.iterdir()) == [full]
+
+
+def test_the_shares_of_a_ledger_become_one_file(server_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    done = send(server_url, "-q", "-n", 3000, "--ledger", path, "--processes", 2)
+    assert done.returncode == 0, done.stderr
+    requests = [json.loads(line)["request"] for line in path.read_text().splitlines()]
+    assert sorted(requests) == list(range(3000))
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +127,7 @@ def test_a_check_sets_the_exit_status(server_url: str, check: str, status: int) 
 
 def test_one_check_that_fails_is_enough(server_url: str) -> None:
     done = report(server_url, "-n", 100, "--check", "errors==0", "--check", "rate<1")
-    assert done.status == 1
+    assert (done.status, done.report["verdict"]) == (1, "fail")
     assert [check["passed"] for check in done.report["checks"]] == [True, False]
 
 
@@ -122,18 +149,69 @@ def test_comparing_what_is_no_report(tmp_path: Path) -> None:
     assert str(path) in line
 
 
-def test_no_colour_where_none_is_wanted(server_url: str, tmp_path: Path) -> None:
-    import os
-    import subprocess
-    import sys
+def on_a_terminal(command: str, tmp_path: Path, **environment: str) -> str:
+    """Run a command on a terminal of its own, and return what that shows."""
+    done = subprocess.run(
+        ["script", "-qec", command, str(tmp_path / "typescript")],
+        text=True,
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "TERM": "xterm", **environment},
+    )
+    return done.stdout
 
+
+def test_no_colour_where_none_is_wanted(server_url: str, tmp_path: Path) -> None:
     command = f"{sys.executable} -m cli_client {server_url} -q -n 10 --progress none"
-    for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
-        done = subprocess.run(
-            ["script", "-qec", command, str(tmp_path / "typescript")],
-            text=True,
-            capture_output=True,
-            timeout=60,
-            env={**os.environ, "TERM": "xterm", **environment},
-        )
-        assert ("\x1b[" in done.stdout) is coloured
+    assert "\x1b[" in on_a_terminal(command, tmp_path)
+    assert "\x1b[" not in on_a_terminal(command, tmp_path, NO_COLOR="1")
+
+
+def test_no_bar_among_the_responses(server_url: str, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m cli_client {server_url} -r 1000 -n 500"
+    shown = on_a_terminal(command, tmp_path)
+    assert "Response for Request 499: " in shown
+    assert "left" not in shown
+    assert "left" in on_a_terminal(f"{command} -q", tmp_path)
+
+
+def test_responses_are_there_as_soon_as_their_replies() -> None:
+    """Also where they do not fill a block; the last reply is held back until they are read."""
+    read = threading.Event()
+
+    async def hold(websocket: liars.ServerConnection, request: str) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, read.wait, 30)
+        await websocket.send(liars.reply_to(request))
+
+    with (
+        serving(at("Request 1", hold)) as url,
+        subprocess.Popen(
+            [*COMMAND, url, "-n", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as sender,
+    ):
+        assert sender.stdout is not None
+        assert sender.stdout.readline() == "Response for Request 0: 7\n"
+        read.set()
+        assert sender.communicate(timeout=60)[0] == "Response for Request 1: 7\n2\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "status", "stdout"),
+    [(">&-", 2, ""), ("2>&-", 0, "10\n"), ("2>/dev/full", 0, "10\n")],
+)
+def test_an_output_that_is_closed(server_url: str, closed: str, status: int, stdout: str) -> None:
+    command = f"{sys.executable} -m cli_client {server_url} -q -n 10 {closed}"
+    done = subprocess.run(["sh", "-c", command], text=True, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout) == (status, stdout)
+    assert done.stderr.count("\n") == (closed == ">&-")
+
+
+def test_errors_alike_are_one_over_all_processes() -> None:
+    async def echo(websocket: liars.ServerConnection) -> None:
+        async for message in websocket:
+            await websocket.send(message)
+
+    with serving(echo) as url:
+        done = report(url, "-n", 90, "--template", "{i}", "--processes", 2)
+    assert done.faults == {"wrong": 90}
+    assert sorted(error["count"] for error in done.report["errors"]) == [10, 80]

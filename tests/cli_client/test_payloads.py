@@ -1,5 +1,6 @@
 """What can be sent, and what counts as a right reply to it."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -111,11 +112,87 @@ def test_a_line_that_is_no_text_is_named(server_url: str, tmp_path: Path) -> Non
     assert report(server_url, "--file", path, "--binary").status == 0
 
 
-def test_an_empty_file_is_nothing_to_send(server_url: str, tmp_path: Path) -> None:
+def test_a_line_that_is_no_text_does_not_hold_up_those_before_it(
+    server_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "requests.txt"
+    path.write_bytes(b"good\n" * 20_000 + b"\xff\n" + b"too late\n" * 10)
+    done = report(server_url, "--file", path)
+    assert done.status == 1
+    assert "line 20001 of" in done.errors
+    # What is read is checked a block at a time; none of those blocks before is lost.
+    assert 16_000 < done.report["ledger"]["verified"] <= 20_000
+    assert done.report["ledger"]["never_sent"] == 20_011 - done.report["ledger"]["verified"]
+
+
+def test_a_line_that_no_request_can_be_is_named(server_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "requests.txt"
+    path.write_bytes(b"good\n" + b"x" * (2**24 + 1))
+    done = report(server_url, "--file", path)
+    assert (done.status, done.faults) == (1, {"never_sent": 1})
+    assert "a line is longer than 16,777,216 bytes" in done.errors
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_empty_file_is_nothing_to_send(server_url: str, tmp_path: Path, processes: int) -> None:
     path = tmp_path / "requests.txt"
     path.touch()
-    done = send(server_url, "--file", path)
+    done = send(server_url, "--file", path, "--processes", processes)
     assert (done.returncode, done.stderr) == (1, f"nothing to send: {path} is empty\n")
+
+
+def test_an_empty_standard_input_is_nothing_to_send(server_url: str) -> None:
+    done = send(server_url, "--file", "-", stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stderr) == (1, "nothing to send: standard input is empty\n")
+
+
+def test_a_named_pipe_is_sent_as_it_comes(server_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with subprocess.Popen(
+        [*COMMAND, server_url, "--file", path, "--progress", "none"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as sender:
+        assert sender.stdout is not None
+        with path.open("w") as pipe:
+            pipe.write("first\n")
+            pipe.flush()
+            # The reply is there before the pipe has come to its end.
+            assert sender.stdout.readline().startswith("Response for first: ")
+            pipe.write("second")
+        output, errors = sender.communicate(timeout=60)
+    assert sender.returncode == 0, errors
+    assert output.splitlines()[-1] == "2"
+
+
+def test_a_pipe_is_not_for_several_processes(server_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    done = send(server_url, "--file", path, "--processes", 2)
+    assert done.returncode == 2
+    assert f"{path} cannot be read by several processes" in done.stderr
+
+
+def test_a_large_file_takes_no_more_memory_than_a_small_one(
+    server_url: str, tmp_path: Path
+) -> None:
+    sizes = []
+    for lines in (10, 400_000):
+        path = tmp_path / f"{lines}.txt"
+        path.write_bytes(b"%099d\n" % 0 * lines)
+        sender = subprocess.Popen(
+            [*COMMAND, server_url, "-q", "--file", path, "--progress", "none", "-t", "60s"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _, status, usage = os.wait4(sender.pid, 0)
+        sender.returncode = os.waitstatus_to_exitcode(status)
+        assert sender.returncode == 0
+        sizes.append(usage.ru_maxrss)
+    # Of 40 MB that are read, in kilobytes.
+    assert sizes[1] - sizes[0] < 10_000
 
 
 def test_an_echo_is_expected_of_an_echo_server(server: ServerProcess) -> None:
@@ -145,6 +222,7 @@ def test_any_reply_has_to_be_valid_text() -> None:
 
 
 def test_requests_that_are_all_alike_bring_a_warning(server_url: str) -> None:
-    done = send(server_url, "-q", "-n", 10, "--template", "ping")
-    assert done.returncode == 0
-    assert "the template has no {i}" in done.stderr
+    done = report(server_url, "-n", 10, "--template", "ping")
+    assert done.status == 0
+    (warning,) = done.report["warnings"]
+    assert warning.startswith("the template has no {i}, so all requests are alike")

@@ -99,6 +99,22 @@ def test_compression(server: ServerProcess, compress: list[str]) -> None:
     assert (done.status, done.faults) == (0, {})
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_as_many_connections_as_the_system_allows(server_url: str) -> None:
+    def limited(kind: str) -> subprocess.CompletedProcess[str]:
+        command = f"ulimit -{kind} 100; {sys.executable} -m cli_client {server_url} -q -c 200 -n 1k"
+        return subprocess.run(["sh", "-c", command], text=True, capture_output=True, timeout=60)
+
+    assert limited("Sn").returncode == 0
+    done = limited("n")
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line == (
+        "200 connections need 264 open files, and a process may have 100: allow more "
+        "(ulimit -n 264), or spread them with --processes 6"
+    )
+
+
 def test_an_http_proxy(server_url: str) -> None:
     with http_proxy() as (proxy, heads):
         done = report(server_url, "-n", 1000, "-x", proxy.replace("//", "//me:pw@"), "-c", 2)

@@ -12,7 +12,7 @@ from tests.cli_client.reports.samples import failing, passing
 
 def test_a_right_run_is_told_in_its_headline() -> None:
     assert summary(passing(), False).splitlines()[0] == (
-        "PASS  10,000 of 10,000 replies right in 2.50 s, 4,000 messages/s"
+        "PASS 10,000 of 10,000 replies right in 2.50 s, 4,000 messages/s"
     )
 
 
@@ -31,7 +31,7 @@ def test_nothing_else_that_did_not_happen_is_shown() -> None:
 
 def test_every_fault_is_shown_with_its_count() -> None:
     text = summary(failing(), False)
-    assert text.startswith("FAIL  9,986 of 10,000 replies right in 4.25 s, 2,350 messages/s\n")
+    assert text.startswith("FAIL 9,986 of 10,000 replies right in 4.25 s, 2,350 messages/s\n")
     for fault in (
         *("1 wrong", "2 missing", "11 never sent", "1 duplicate", "3 out of order"),
         *("1 unsolicited", "1 late"),
@@ -165,6 +165,6 @@ def test_colours_change_nothing_but_colours() -> None:
 
 def test_an_interrupted_run_says_so() -> None:
     report = {**passing(), "verdict": "fail", "interrupted": True}
-    assert summary(report, False).startswith("INTERRUPTED  10,000 of 10,000")
+    assert summary(report, False).startswith("INTERRUPTED 10,000 of 10,000")
     assert "interrupted before the end" in summary(report, False)
-    assert summary({**report, "error_count": 1}, False).startswith("FAIL  10,000 of 10,000")
+    assert summary({**report, "error_count": 1}, False).startswith("FAIL 10,000 of 10,000")
