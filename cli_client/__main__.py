@@ -86,7 +86,7 @@ class Send(Command):
 
 
 def _other_command(arguments: list[str]) -> Command | None:
-    if arguments[:1] and arguments[0] in OTHER_COMMANDS:
+    if arguments and arguments[0] in OTHER_COMMANDS:
         command: Command = importlib.import_module(f"cli_client.{arguments[0]}").main
         return command
     return None
@@ -340,10 +340,20 @@ def _send_privately(settings: Settings, quiet: bool, outcome: Outcome) -> int:
     from wire.private_server import PrivateServerError, private_server
 
     try:
-        with private_server() as url:
+        with private_server(_server_options(settings)) as url:
             return _send(dataclasses.replace(settings, url=url), None, quiet, outcome)
     except PrivateServerError as error:
         return outcome.fail(str(error))
+
+
+def _server_options(settings: Settings) -> list[str]:
+    """Return the options of a private server that has what the run asks of it."""
+    options = ["--max-message-size", str(LARGEST_REQUEST)]
+    options += ["--max-connections", str(2 * settings.connections)]
+    options += ["--compress"] * settings.compress
+    options += ["--reply", "echo"] * (settings.expect == "echo")
+    options += ["--origin", settings.origin] if settings.origin else []
+    return options
 
 
 def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -> int:

@@ -46,9 +46,20 @@ def test_long_and_non_ascii_requests(server_url: str) -> None:
     assert done.stdout.startswith(f"Response for {template.replace('{i}', '0')}: ")
 
 
-def test_a_server_of_its_own_ends_with_the_run() -> None:
-    done = send("--with-server", "-q", "-n", "100")
-    assert (done.returncode, done.stdout) == (0, "100\n")
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--expect", "echo"],
+        ["--compress", "--binary"],
+        ["--size", "2M", "-w", "2"],
+        ["--origin", "https://page.example"],
+        ["-c", "20", "--processes", "2"],
+    ],
+)
+def test_a_server_of_its_own_has_what_the_run_asks_for(options: list[str]) -> None:
+    done = send("--with-server", "-q", "-n", "100", *options)
+    assert (done.returncode, done.stdout) == (0, "100\n"), done.stderr
 
 
 def test_no_server(unused_port: int) -> None:
