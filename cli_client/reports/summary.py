@@ -94,9 +94,10 @@ def _rows(report: Report, paint: Paint) -> Iterator[tuple[str, str]]:
     """Name and line of all that the report has to say, in the order of its weight."""
     yield "ledger", _counts(report, ("verified", *FATES), paint)
     yield "besides", _counts(report, BESIDES, paint)
-    for line in (lost(report), "interrupted before the end" if report["interrupted"] else ""):
-        if line:
-            yield "", line
+    if lost(report):
+        yield "", lost(report)
+    if report["interrupted"] and verdict(report) != "INTERRUPTED":
+        yield "", "interrupted before the end"
     yield from _labelled(
         "checks",
         [

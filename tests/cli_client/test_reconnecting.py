@@ -1,10 +1,12 @@
 """Connections that die in the middle: opened again, and every request answered once."""
 
+import json
 import signal
 import socket
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from websockets.frames import Frame, Opcode
@@ -53,11 +55,17 @@ def cut_once(after: str) -> liars.Handler:
     return at(after, lie)
 
 
-def test_what_was_in_flight_is_sent_again() -> None:
+def test_what_was_in_flight_is_sent_again(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
     with serving(cut_once("Request 50")) as url:
-        done = report(url, "-n", 100, "-w", 1)
+        done = report(url, "-n", 100, "-w", 1, "--ledger", path)
     assert (done.status, done.faults) == (0, {})
     assert done.report["attempts"] == {"reconnects": 1, "in_flight_when_lost": 1, "resent": 1}
+    lines = {line["request"]: line for line in map(json.loads, path.read_text().splitlines())}
+    assert len(lines) == 100
+    for request, line in lines.items():
+        assert line["attempt"] == (2 if request == 50 else 1)
+        assert line["connection"] == (1 if request < 50 else 2)
 
 
 def test_without_resending_what_was_in_flight_is_missing() -> None:
