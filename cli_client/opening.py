@@ -8,7 +8,6 @@ import asyncio
 import base64
 import errno
 import importlib.util
-import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from cli_client.connection import Connection
 from cli_client.protocol import RequestProtocol
 from cli_client.settings import Settings, without_password
 from cli_client.tls import TLSError, client_context
+from wire.address import is_loopback
 
 __all__ = ["Opener", "OpeningError"]
 
@@ -221,7 +221,7 @@ def _tls(settings: Settings) -> ssl.SSLContext:
 def _proxy(settings: Settings, uri: WebSocketURI) -> str | None:
     """Return the proxy of the settings or the environment, if there is one."""
     # A proxy elsewhere has no way to this machine's own loopback.
-    if settings.proxy == "" or (settings.proxy is None and _is_loopback(uri.host)):
+    if settings.proxy == "" or (settings.proxy is None and is_loopback(uri.host)):
         return None
     # Only here, as it takes a while to import.
     from websockets.exceptions import InvalidProxy
@@ -239,12 +239,3 @@ def _proxy(settings: Settings, uri: WebSocketURI) -> str | None:
             "a SOCKS proxy needs the package python-socks: pip install 'wsroll[socks]'"
         )
     return proxy
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -7,11 +7,12 @@ host agree, and only the host gives it away.
 """
 
 import functools
-import ipaddress
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
-__all__ = ["Gate", "is_loopback"]
+from wire.address import is_loopback
+
+__all__ = ["Gate"]
 
 
 class Gate:
@@ -53,17 +54,6 @@ class Gate:
 
 
 # The same few names come with every handshake, and parsing them is a tenth of its cost.
-@functools.lru_cache(256)
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine's own (RFC 6761, section 6.3)."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 @functools.lru_cache(256)
 def _host_name(authority: str) -> str:
     """Return the host of ``host:port`` in lower case, without the brackets of IPv6."""

@@ -1,5 +1,7 @@
 """Where a server is: the default address, the checking of a URL, the server's announcement."""
 
+import functools
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
@@ -10,6 +12,7 @@ __all__ = [
     "announcement",
     "check_url",
     "find_announced_url",
+    "is_loopback",
 ]
 
 DEFAULT_HOST = "localhost"
@@ -57,3 +60,15 @@ def find_announced_url(line: str) -> str | None:
     """Return the URL in a server's announcement, or None in any other line."""
     found = re.search(r"\bListening on (wss?://\S+)", line)
     return found[1] if found else None
+
+
+# Servers are asked about the same few names at every handshake.
+@functools.lru_cache(256)
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine's own (RFC 6761, section 6.3)."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
