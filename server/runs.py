@@ -98,8 +98,8 @@ class Runs:
         drawn = self._draw(count)
         for place, column in enumerate(self._columns, step):
             replies[place::step] = drawn.translate(column)
-        replies[4::step] = _FINAL_TEXT * count
-        replies[5::step] = drawn.translate(self._lengths[length])
+        replies[ENDING_SIZE::step] = _FINAL_TEXT * count
+        replies[ENDING_SIZE + 1 :: step] = drawn.translate(self._lengths[length])
         replies = replies[ENDING_SIZE:].translate(None, FILLER).replace(STAND_IN, self._tail)
         return count, bytes(replies)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,3 +81,12 @@ def wait_for_progress(process: "subprocess.Popen[str]", answered: int) -> str:
         if json.loads(line).get("answered", 0) >= answered:
             return said
     raise AssertionError(f"it ended before: {said}")
+
+
+def interrupt(process: "subprocess.Popen[str]", said: str, timeout: float = 20) -> Reported:
+    """Interrupt a sender that has said so much, and return what its run left; its status is 130."""
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=timeout)
+    done = reported(process.returncode, said + rest)
+    assert done.status == 130
+    return done

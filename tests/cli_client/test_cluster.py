@@ -3,7 +3,6 @@
 import json
 import os
 import queue
-import signal
 import socket
 import subprocess
 import sys
@@ -20,7 +19,15 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosedError
 
 from tests.cli_client.liars import reply_to, serving
-from tests.cli_client.sending import COMMAND, report, reported, send, sending, wait_for_progress
+from tests.cli_client.sending import (
+    COMMAND,
+    interrupt,
+    report,
+    reported,
+    send,
+    sending,
+    wait_for_progress,
+)
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0
@@ -209,10 +216,7 @@ def test_a_run_ends_when_all_workers_are_killed(server_url: str, cluster: Cluste
 def test_ctrl_c_ends_a_run_with_a_report(server_url: str, cluster: Cluster) -> None:
     with sending(server_url, "-z", "60s", "-r", 1000, "--dask", cluster.address) as sender:
         said = wait_for_progress(sender, 100)
-        sender.send_signal(signal.SIGINT)
-        _, rest = sender.communicate(timeout=30)
-    done = reported(sender.returncode, said + rest)
-    assert done.status == 130
+        done = interrupt(sender, said, timeout=30)
     assert done.report["interrupted"]
     assert done.report["ledger"]["verified"] >= 100
 
@@ -223,10 +227,7 @@ def test_ctrl_c_ends_a_run_that_is_still_connecting(cluster: Cluster) -> None:
         options = ["--connect-timeout", "60s", "--dask", cluster.address]
         with sending(url, *options) as sender:
             said = wait_for_progress(sender, 0)
-            sender.send_signal(signal.SIGINT)
-            _, rest = sender.communicate(timeout=30)
-    done = reported(sender.returncode, said + rest)
-    assert done.status == 130
+            done = interrupt(sender, said, timeout=30)
     assert done.report["ledger"]["never_sent"] == 10_000
 
 

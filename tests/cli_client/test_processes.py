@@ -1,7 +1,6 @@
 """One run over several processes."""
 
 import json
-import signal
 import socket
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.cli_client import liars
 from tests.cli_client.liars import at, serving
-from tests.cli_client.sending import report, reported, send, sending, wait_for_progress
+from tests.cli_client.sending import interrupt, report, reported, send, sending, wait_for_progress
 from tests.conftest import ServerProcess
 
 
@@ -65,10 +64,7 @@ def test_ctrl_c_ends_all_processes_with_one_report(server_url: str) -> None:
     options = ["-z", "60s", "-r", "1000", "-c", 2, "--processes", 2]
     with sending(server_url, *options) as sender:
         said = wait_for_progress(sender, 100)
-        sender.send_signal(signal.SIGINT)
-        _, rest = sender.communicate(timeout=20)
-    done = reported(sender.returncode, said + rest)
-    assert done.status == 130
+        done = interrupt(sender, said)
     assert done.report["interrupted"]
     assert done.report["ledger"]["verified"] >= 100
 
@@ -80,10 +76,7 @@ def test_ctrl_c_ends_a_run_that_is_still_connecting(processes: int) -> None:
         options = ["-c", 2, "--connect-timeout", "60s", "--processes", processes]
         with sending(url, *options) as sender:
             said = wait_for_progress(sender, 0)
-            sender.send_signal(signal.SIGINT)
-            _, rest = sender.communicate(timeout=30)
-    done = reported(sender.returncode, said + rest)
-    assert done.status == 130
+            done = interrupt(sender, said, timeout=30)
     assert done.report["ledger"]["never_sent"] == 10_000
 
 

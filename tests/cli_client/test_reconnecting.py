@@ -16,7 +16,7 @@ from websockets.server import ServerProtocol
 
 from tests.cli_client import liars
 from tests.cli_client.liars import at, reply_to, serving
-from tests.cli_client.sending import report, reported, send, sending, wait_for_progress
+from tests.cli_client.sending import interrupt, report, reported, send, sending, wait_for_progress
 from tests.conftest import ServerProcess
 
 
@@ -184,10 +184,7 @@ def test_ctrl_c_while_the_server_is_gone_leaves_the_report(server: ServerProcess
         server.kill()
         assert sender.stderr is not None
         said += sender.stderr.readline()
-        sender.send_signal(signal.SIGINT)
-        _, rest = sender.communicate(timeout=20)
-    done = reported(sender.returncode, said + rest)
-    assert done.status == 130
+        done = interrupt(sender, said)
     assert done.report["interrupted"]
 
 
