@@ -38,8 +38,8 @@ from wire.address import DEFAULT_URL
 from wire.command import Command
 
 if TYPE_CHECKING:
-    from cli_client.result import Result
-    from cli_client.timeline import Standing
+    from cli_client.ledger.result import Result
+    from cli_client.ledger.timeline import Standing
 
 __all__ = ["main"]
 
@@ -358,8 +358,8 @@ def _server_options(settings: Settings) -> list[str]:
 
 def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -> int:
     # Costly to import, and not needed for --help.
-    from cli_client.report import make_report
-    from cli_client.run import RunError
+    from cli_client.engine.run import RunError
+    from cli_client.reports.make import make_report
 
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     progress = outcome.make_progress(settings, quiet)
@@ -387,14 +387,14 @@ def _run(
 ) -> "tuple[Settings, Result]":
     """Do the run in this process, in several, or on a cluster, and return its settings there."""
     if dask is not None:
-        from cli_client.cluster import run_on_cluster
+        from cli_client.spread.cluster import run_on_cluster
 
         return run_on_cluster(settings, dask, show)
     if settings.processes > 1:
-        from cli_client.processes import run_in_processes
+        from cli_client.spread.processes import run_in_processes
 
         return settings, run_in_processes(settings, quiet, show)
-    from cli_client.one_share import run_alone
+    from cli_client.spread.one_share import run_alone
 
     return settings, run_alone(settings, quiet, show)
 

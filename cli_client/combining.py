@@ -58,7 +58,7 @@ def _messages(options: Mapping[str, Any], given: set[str]) -> int | None:
         messages: int | None = options["messages"]
         return messages
     if options["corpus"]:
-        from cli_client.edges import edges
+        from cli_client.engine.corpus import edges
 
         return len(edges())
     return DEFAULTS.messages
@@ -79,7 +79,7 @@ def _check_certificates(options: Mapping[str, Any]) -> None:
         raise click.UsageError("--key needs --cert.")
     if options["cacert"] or options["cert"]:
         # Costly to import, and not needed without them.
-        from cli_client.tls import TLSError, client_context
+        from wire.tls import TLSError, client_context
 
         try:
             client_context(options["cacert"], options["cert"], options["key"], insecure=False)

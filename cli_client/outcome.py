@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from cli_client.output import is_taken
 from cli_client.reports.checks import Check
 from cli_client.reports.wording import printable
 from cli_client.settings import Settings
+from cli_client.spread.output import is_taken
 
 if TYPE_CHECKING:
     from cli_client.progress import Progress
@@ -108,7 +108,7 @@ class Outcome:
         if self.json is not None and not self.prints_report:
             written &= self._save(self.json, json.dumps(report, indent=1) + "\n")
         if self.ledger is not None and report["ledger"]["never_sent"]:
-            from cli_client.ledger_file import never_sent_line
+            from cli_client.ledger.file import never_sent_line
 
             written &= self._save(self.ledger, never_sent_line(report["ledger"]["never_sent"]), "a")
         for kind, path in self.files.items():

@@ -5,9 +5,9 @@ import sys
 from collections import Counter, deque
 from typing import Any, Protocol
 
-from cli_client.latency import interval_summary
+from cli_client.ledger.latency import interval_summary
+from cli_client.ledger.timeline import Standing
 from cli_client.reports.wording import milliseconds, plural
-from cli_client.timeline import Standing
 
 __all__ = ["Progress", "make_progress", "print_event"]
 

@@ -35,7 +35,7 @@ def main() -> int:
     The exit status is 0 if each fault was caught and named, and the untouched run had none; else 1.
     """
     # Costly to import, and not needed for --help.
-    from cli_client.run import RunError
+    from cli_client.engine.run import RunError
     from wire.private_server import PrivateServerError
 
     try:

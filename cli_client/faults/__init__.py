@@ -1,1 +1,4 @@
-"""Faults of a path, made on purpose, to see that the sender reports each of them."""
+"""The self-test: a path that is broken on purpose, to see that the sender reports each fault.
+
+It may import ``engine``, ``ledger``, ``reports``, ``settings`` and ``wire``.
+"""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from cli_client.faults import mischief
 from cli_client.faults.mischief import DELAY
 from cli_client.faults.proxy import Mischief
-from cli_client.numbers import ENOUGH
+from cli_client.ledger.numbers import ENOUGH
 from cli_client.settings import Settings
 
 __all__ = ["CLEAN", "FAULTS", "REQUEST", "Case"]

@@ -8,12 +8,12 @@ import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from cli_client.engine.run import Run
 from cli_client.faults.cases import REQUEST, Case
 from cli_client.faults.proxy import FaultProxy
-from cli_client.report import make_report
+from cli_client.ledger.timeline import Standing
+from cli_client.reports.make import make_report
 from cli_client.reports.wording import Report
-from cli_client.run import Run
-from cli_client.timeline import Standing
 
 __all__ = ["Trial", "background_loop", "try_out"]
 

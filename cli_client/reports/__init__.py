@@ -1,1 +1,4 @@
-"""What reads a report: each module turns the plain data of a run into one kind of output."""
+"""From the plain data of a run to each output: the summary, the page, the files, the checks.
+
+It may import ``ledger``, ``settings`` and ``wire``.
+"""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_client.edges import edges
+from cli_client.engine.corpus import edges
 from tests.cli_client.sending import report
 
 ECHO = """

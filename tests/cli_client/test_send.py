@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_client.run import Run
+from cli_client.engine.run import Run
 from cli_client.settings import Settings
 from tests.cli_client import liars
 from tests.cli_client.liars import Handler, at, serving

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_client.numbers import p_value
+from cli_client.ledger.numbers import p_value
 from tests.server.raw import (
     BINARY,
     CLOSE,

@@ -1,4 +1,4 @@
-"""The sender's side of TLS: whom it trusts, and which certificate it shows."""
+"""The client's side of TLS: the servers it trusts, and the certificate it shows."""
 
 import ssl
 from pathlib import Path

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cli_client.ledger import Request
-from cli_client.source import Share
+from cli_client.ledger.ledger import Request
+from cli_client.share import Share
 
 __all__ = ["LedgerFile", "gather", "never_sent_line"]
 

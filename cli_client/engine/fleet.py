@@ -13,14 +13,14 @@ from itertools import count
 
 from websockets.frames import CloseCode
 
-from cli_client.connection import Connection
-from cli_client.lane import Lane
-from cli_client.ledger import Ledger, Request
-from cli_client.opening import Opener, OpeningError
-from cli_client.protocol import RequestProtocol
-from cli_client.result import CloseKey
+from cli_client.engine.connection import Connection
+from cli_client.engine.opening import Opener, OpeningError
+from cli_client.engine.protocol import RequestProtocol
+from cli_client.engine.supply import Supply
+from cli_client.ledger.lane import Lane
+from cli_client.ledger.ledger import Ledger, Request
+from cli_client.ledger.result import CloseKey
 from cli_client.settings import Settings
-from cli_client.supply import Supply
 
 __all__ = ["Fleet"]
 

@@ -18,8 +18,8 @@ from websockets.frames import (  # type: ignore[attr-defined]
 )
 from websockets.protocol import OPEN
 
-from cli_client.edges import Fragmented
-from cli_client.expectation import OtherKind
+from cli_client.engine.corpus import Fragmented
+from cli_client.ledger.expectation import OtherKind
 from cli_client.settings import LARGEST_REQUEST
 
 __all__ = ["RequestProtocol"]

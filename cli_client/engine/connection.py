@@ -9,9 +9,9 @@ from websockets.exceptions import PayloadTooBig
 from websockets.frames import CloseCode
 from websockets.protocol import CLOSED, CONNECTING, OPEN
 
-from cli_client.lane import Lane
-from cli_client.ledger import Request
-from cli_client.protocol import RequestProtocol
+from cli_client.engine.protocol import RequestProtocol
+from cli_client.ledger.lane import Lane
+from cli_client.ledger.ledger import Request
 
 __all__ = ["Closing", "Connection", "Take"]
 

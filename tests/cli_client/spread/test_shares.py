@@ -5,9 +5,9 @@ from concurrent.futures import Future
 
 import pytest
 
-from cli_client.result import Result
+from cli_client.ledger.result import Result
 from cli_client.settings import Settings
-from cli_client.shares import collect
+from cli_client.spread.shares import collect
 
 
 @pytest.mark.parametrize(("late", "warned"), [(0.5, False), (3.0, True)])

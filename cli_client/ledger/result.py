@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from cli_client.errors import Errors
-from cli_client.latency import Latencies
-from cli_client.timeline import Second
+from cli_client.ledger.errors import Errors
+from cli_client.ledger.latency import Latencies
+from cli_client.ledger.timeline import Second
 
 __all__ = ["CloseKey", "Result"]
 

@@ -19,11 +19,11 @@ from websockets.http11 import Response
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
-from cli_client.connection import Connection
-from cli_client.protocol import RequestProtocol
+from cli_client.engine.connection import Connection
+from cli_client.engine.protocol import RequestProtocol
 from cli_client.settings import Settings, without_password
-from cli_client.tls import TLSError, client_context
 from wire.address import is_loopback
+from wire.tls import TLSError, client_context
 
 __all__ = ["Opener", "OpeningError"]
 

@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from typing import Any
 
-from cli_client.one_share import Message, run_share
-from cli_client.output import Output
-from cli_client.result import Result
-from cli_client.run import RunError
+from cli_client.engine.run import RunError
+from cli_client.ledger.result import Result
+from cli_client.ledger.timeline import Standing, two_digits
 from cli_client.settings import Settings
-from cli_client.shares import collect
-from cli_client.source import Share
-from cli_client.timeline import Standing, two_digits
+from cli_client.share import Share
+from cli_client.spread.one_share import Message, run_share
+from cli_client.spread.output import Output
+from cli_client.spread.shares import collect
 
 __all__ = ["run_on_cluster"]
 

@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import chain
 
-from cli_client.errors import name
-from cli_client.expectation import WrongReplyError
-from cli_client.ledger import Ledger, Request
+from cli_client.ledger.errors import name
+from cli_client.ledger.expectation import WrongReplyError
+from cli_client.ledger.ledger import Ledger, Request
 
 __all__ = ["Lane"]
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from cli_client.latency import Latencies
+from cli_client.ledger.latency import Latencies
 
 __all__ = ["LoopWatch", "StopWatch"]
 

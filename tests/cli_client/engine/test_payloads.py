@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from cli_client.edges import Fragmented, edges
+from cli_client.engine.corpus import Fragmented, edges
 from tests.cli_client.liars import serving
 from tests.cli_client.sending import COMMAND, report, send
 from tests.conftest import ServerProcess

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from types import FrameType
 
-from cli_client.one_share import Message
-from cli_client.result import Result
-from cli_client.run import RunError
+from cli_client.engine.run import RunError
+from cli_client.ledger.result import Result
+from cli_client.ledger.timeline import Standing
 from cli_client.settings import Settings
-from cli_client.timeline import Standing
+from cli_client.spread.one_share import Message
 
 __all__ = ["collect"]
 

@@ -3,9 +3,9 @@
 import importlib.metadata
 from typing import Any
 
-from cli_client.latency import interval_summary
-from cli_client.numbers import spread
-from cli_client.result import Result
+from cli_client.ledger.latency import interval_summary
+from cli_client.ledger.numbers import spread
+from cli_client.ledger.result import Result
 from cli_client.settings import Settings
 
 __all__ = ["make_report"]

@@ -12,19 +12,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from cli_client.descriptors import DescriptorError, allow
-from cli_client.expectation import expectation
-from cli_client.fleet import Fleet
-from cli_client.health import LoopWatch, StopWatch
-from cli_client.latency import Latencies
-from cli_client.ledger import Ledger, Settled
-from cli_client.opening import Opener, OpeningError
-from cli_client.pacing import Pace, Ticker
-from cli_client.result import Result
+from cli_client.engine.clocks import LoopWatch, StopWatch
+from cli_client.engine.descriptors import DescriptorError, allow
+from cli_client.engine.fleet import Fleet
+from cli_client.engine.opening import Opener, OpeningError
+from cli_client.engine.pacing import Pace, Ticker
+from cli_client.engine.source import SourceError, open_source
+from cli_client.engine.supply import Supply
+from cli_client.ledger.expectation import expectation
+from cli_client.ledger.latency import Latencies
+from cli_client.ledger.ledger import Ledger, Settled
+from cli_client.ledger.result import Result
+from cli_client.ledger.timeline import Standing, Timeline
 from cli_client.settings import Settings
-from cli_client.source import Share, SourceError, open_source
-from cli_client.supply import Supply
-from cli_client.timeline import Standing, Timeline
+from cli_client.share import Share
 from wire.event_loop import new_event_loop
 
 __all__ = ["Run", "RunError"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli_client.pacing import Pace
+from cli_client.engine.pacing import Pace
 from tests.cli_client.liars import ServerConnection, at, reply_to, serving
 from tests.cli_client.sending import report
 

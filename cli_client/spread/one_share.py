@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cli_client.ledger_file import LedgerFile
-from cli_client.output import Output
-from cli_client.result import Result
-from cli_client.run import Run
+from cli_client.engine.run import Run
+from cli_client.ledger.file import LedgerFile
+from cli_client.ledger.result import Result
+from cli_client.ledger.timeline import Standing
 from cli_client.settings import Settings
-from cli_client.source import Share
-from cli_client.timeline import Standing
+from cli_client.share import Share
+from cli_client.spread.output import Output
 
 __all__ = ["Message", "Tell", "run_alone", "run_share"]
 

@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import Self
 
-from cli_client.health import StopWatch
+from cli_client.engine.clocks import StopWatch
 
 __all__ = ["Pace", "Ticker"]
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cli_client.ledger import Ledger
+from cli_client.ledger.ledger import Ledger
 
 __all__ = ["Second", "Standing", "Timeline", "two_digits"]
 

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from cli_client.errors import Errors, name
-from cli_client.expectation import Expectation
-from cli_client.latency import Latencies
+from cli_client.ledger.errors import Errors, name
+from cli_client.ledger.expectation import Expectation
+from cli_client.ledger.latency import Latencies
 
 __all__ = ["Ledger", "Request", "Settled"]
 

@@ -12,14 +12,14 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import count, cycle, islice
 from typing import BinaryIO, Protocol, cast
 
-from cli_client.edges import edges
+from cli_client.engine.corpus import edges
 from cli_client.settings import LARGEST_REQUEST, STANDARD_INPUT, Settings, name_of
+from cli_client.share import Share
 
-__all__ = ["Share", "Source", "SourceError", "open_source", "template_payloads"]
+__all__ = ["Source", "SourceError", "open_source", "template_payloads"]
 
 PADDING = b"."
 
@@ -32,22 +32,6 @@ BATCHES_AHEAD = 8
 
 class SourceError(Exception):
     """The requests cannot be read; the message says why."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """Which numbers of a run a process has: those that leave ``index`` when divided by ``of``."""
-
-    index: int = 0
-    of: int = 1
-
-    def count(self, total: int) -> int:
-        """Return how many of so many numbers are in the share."""
-        return max(0, -(-(total - self.index) // self.of))
-
-    def part(self, amount: int) -> int:
-        """Return the share of so many things that are alike, such as connections."""
-        return amount // self.of + (self.index < amount % self.of)
 
 
 class Source(Protocol):

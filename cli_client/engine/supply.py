@@ -8,10 +8,10 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
-from cli_client.health import StopWatch
-from cli_client.ledger import Ledger, Request
-from cli_client.pacing import Pace
-from cli_client.source import Source, SourceError
+from cli_client.engine.clocks import StopWatch
+from cli_client.engine.pacing import Pace
+from cli_client.engine.source import Source, SourceError
+from cli_client.ledger.ledger import Ledger, Request
 
 __all__ = ["Supply"]
 
