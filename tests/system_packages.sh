@@ -1,10 +1,12 @@
 #!/bin/sh
 # Debian packages that the tests need: real browsers, a screen for the window and what Qt's xcb
-# plugin links to; proxies, network namespaces and systemd's checks of units for deploy/.
+# plugin links to, the fonts that layouts are measured with; proxies, network namespaces and
+# systemd's checks of units for deploy/.
 # As root they are installed; otherwise they are named.
 set -eu
 needed="chromium firefox-esr xvfb xdotool xauth openssl
-libegl1 libgl1 libxkbcommon0 libxkbcommon-x11-0 libdbus-1-3 libfontconfig1 fonts-dejavu-core
+libegl1 libgl1 libxkbcommon0 libxkbcommon-x11-0 libdbus-1-3 libfontconfig1
+fonts-dejavu-core fonts-noto-core
 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0
 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0
 haproxy nginx iproute2 systemd"

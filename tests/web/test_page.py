@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, WebSocket, expect
 from websockets.asyncio.server import ServerConnection
 
 from tests.cli_client import liars
-from tests.conftest import ServerProcess
+from tests.conftest import ServerProcess, skip_unless_ci
 from tests.server.test_tls import make_pair
 from tests.web.conftest import FILE
 
@@ -372,13 +372,48 @@ def test_axe_finds_nothing(browser: Browser, server: ServerProcess, scheme: str)
         context.close()
 
 
-def test_a_narrow_screen_needs_no_sideways_scrolling(page: Page, server: ServerProcess) -> None:
+@pytest.mark.parametrize("size", [16, 24])
+@pytest.mark.parametrize("font", ["DejaVu Sans", "DejaVu Sans Mono", "Noto Sans"])
+def test_a_narrow_screen_needs_no_sideways_scrolling(
+    page: Page, server: ServerProcess, font: str, size: int
+) -> None:
     page.set_viewport_size({"width": 320, "height": 600})
     open_at(page, server, "served")
+    use_font(page, font, size)
     page.click("#send")
     expect(page.locator("#response")).to_have_text(RESPONSE)
     page.click("summary")
+    page.click("#bulk")
+    expect(page.locator("#result")).to_contain_text("p99")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    server.kill()
+    expect(page.locator("#state")).to_contain_text("Not connected")
+    page.fill("#address", "wss://" + "a-long-name" * 20)
+    page.keyboard.press("Enter")
+    expect(page.locator("#state")).to_contain_text("a-long-name")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def use_font(page: Page, font: str, size: int) -> None:
+    """Show the page in an installed font, as a machine does that has it as its default."""
+    # A font that is missing gives way to the next of its list, and so has two widths.
+    widths = page.evaluate(
+        """(font) => ["monospace", "serif"].map((other) => {
+            const canvas = document.createElement("canvas").getContext("2d");
+            canvas.font = `16px "${font}", ${other}`;
+            return canvas.measureText("iiiiMMMM").width;
+        })""",
+        font,
+    )
+    if widths[0] != widths[1]:
+        skip_unless_ci(f"the font {font}")
+    page.evaluate(
+        """([font, size]) => {
+            document.body.style.fontFamily = `"${font}"`;
+            document.documentElement.style.fontSize = `${size}px`;
+        }""",
+        [font, size],
+    )
 
 
 @pytest.mark.parametrize("tag", ["style", "script"])
