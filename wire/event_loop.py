@@ -1,4 +1,4 @@
-"""The event loop that both ends run on: the fastest that the platform has."""
+"""The event loop of both ends: the fastest one that the platform has."""
 
 import asyncio
 import sys
@@ -7,7 +7,7 @@ __all__ = ["new_event_loop"]
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return a uvloop (winloop on Windows) event loop, or asyncio's own where there is neither."""
+    """Return a uvloop (winloop on Windows) event loop, or asyncio's own if neither is installed."""
     try:
         if sys.platform == "win32":
             import winloop as fast_loop

@@ -1,10 +1,10 @@
-"""The exchange: what a request is, what a right reply to it is.
+"""The exchange: what a request is, and what its right reply is.
 
-A reply is its request with ``: `` and a whole number from 1 to 100 at the end. Because the
-number differs from reply to reply, a lost, repeated, reordered or forged reply shows.
+A reply is its request followed by ``: `` and a whole number from 1 to 100. Because the number
+varies, a lost, duplicate, reordered or forged reply is noticed.
 
-Payloads are bytes, as they stand in a frame. For text they are UTF-8; since the ending is
-ASCII, it extends text and binary payloads alike.
+Payloads are bytes, as in a frame. Text payloads are UTF-8. The ending is ASCII, so it is the same
+for text and binary payloads.
 """
 
 from random import random
@@ -35,8 +35,8 @@ class WrongReplyError(ValueError):
 
 
 def make_reply(request: bytes) -> bytes:
-    """Return the reply to a request, with a number drawn afresh."""
-    # random() has 53 bits, so no number is likelier than another by more than 1 in 10^14.
+    """Return the reply to a request, with a new random number."""
+    # random() has 53 bits, so the bias between two numbers is less than 1 in 10^14.
     return request + ENDINGS[int(random() * HIGHEST)]
 
 
@@ -59,7 +59,7 @@ def check_reply(request: bytes, reply: bytes) -> int:
 
 
 def request_of(reply: bytes) -> bytes | None:
-    """Return the request to which a reply is right, or None if it is right to none."""
+    """Return the request that a reply answers, or None if it is no right reply at all."""
     request, colon, number = reply.rpartition(b":")
     return request if colon + number in _NUMBERS else None
 

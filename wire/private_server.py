@@ -1,4 +1,4 @@
-"""A server of one's own: a ``wsroll-server`` child on a free port, for as long as needed."""
+"""A private server: a ``wsroll-server`` child process on a free port, for one client."""
 
 import contextlib
 import subprocess
@@ -16,7 +16,10 @@ COMMAND = (sys.executable, "-m", "server", "--port", "0", "--stop-on-eof", "--qu
 """The command line of a private server; it ends when its standard input does."""
 
 START_TIMEOUT = 10.0
+"""Seconds; a start takes a tenth of a second, so this suits a machine that is very busy."""
+
 STOP_TIMEOUT = 10.0
+"""Seconds; more than the server's own default grace period, after which it is killed."""
 
 
 class PrivateServerError(Exception):
@@ -27,8 +30,8 @@ class PrivateServerError(Exception):
 def private_server(options: Sequence[str] = ()) -> Iterator[str]:
     """Run a private server and give its URL.
 
-    The server ends with the context, and also when this process dies in whatever way: its
-    standard input then reaches its end. What it logs goes to this process's standard error.
+    The server ends with the context. It also ends when this process dies, however that happens,
+    because its standard input is then closed. Its log goes to this process's standard error.
 
     Raises:
         PrivateServerError: If it does not say within 10 seconds where it listens.
@@ -38,7 +41,7 @@ def private_server(options: Sequence[str] = ()) -> Iterator[str]:
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Ctrl-C reaches every process of the terminal; this one shall outlive its client's report.
+        # Ctrl-C reaches every process of the terminal; the server must outlive its client's report.
         start_new_session=True,
     )
     assert server.stdin is not None
@@ -68,7 +71,7 @@ def private_server(options: Sequence[str] = ()) -> Iterator[str]:
 
 
 def _relay(stderr: IO[str], announced: "Queue[str | None]") -> None:
-    """Announce the URL once (None if there is none), pass every other line on."""
+    """Pass the announced URL on once (None if there is none), and every other line."""
     waiting = True
     for line in stderr:
         url = find_announced_url(line) if waiting else None
