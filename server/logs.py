@@ -1,84 +1,119 @@
-"""The server's log: one line per event on standard error, which never holds up a connection."""
+"""The server's log: one line for each event on standard error, and it never delays a connection.
+
+Nobody may be reading standard error, and a pipe that nobody reads is full after 64 KiB. So the
+lines go through a bounded queue to a thread of their own. No lock and no buffer of a stream is
+involved: the interpreter waits for these when it ends.
+"""
 
 import contextlib
 import json
 import logging
 import os
 import queue
+import threading
 import time
 from collections.abc import Iterator
-from logging.handlers import QueueHandler, QueueListener
+from logging.handlers import QueueHandler
 
-__all__ = ["log_to_stderr", "logging_to_stderr"]
+__all__ = ["log_to_stderr", "logging_to_stderr", "printable"]
 
 QUEUE_SIZE = 10_000
-"""Lines that wait for a reader of standard error; what comes on top is counted and dropped."""
+"""Lines that wait for a reader of standard error: the refusals of a burst of clients, in a few
+MiB. Further lines are counted and dropped."""
 
-LAST_WORDS = 1.0
-"""Seconds that the end of the process waits for a reader."""
+STOP_TIMEOUT = 1.0
+"""Seconds that the end of the process waits for a reader: enough for one that is only slow."""
 
 
 @contextlib.contextmanager
 def logging_to_stderr(level: int, *, as_json: bool) -> Iterator[None]:
-    """Log to standard error from a thread of its own, as standard error may be a full pipe."""
-    lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_SIZE)
-    handler = _DroppingHandler(lines)
-    listener = QueueListener(lines, _use(_StderrHandler(), level, as_json))
-    _use(handler, level, as_json)
-    listener.start()
+    """Log to standard error through a thread."""
+    writer = _Writer(_formatter(as_json))
+    handler = _DroppingHandler(writer.records)
+    _use(handler, level)
+    writer.start()
     try:
         yield
     finally:
         logging.getLogger("wsroll").removeHandler(handler)
-        _stop(listener)
+        writer.stop()
 
 
 def log_to_stderr(level: int, *, as_json: bool) -> None:
-    """Log to standard error directly, in a process that forks and so can have no threads."""
-    _use(_StderrHandler(), level, as_json)
+    """Log to standard error directly, in a process that forks and so must have no threads."""
+    handler = _StderrHandler()
+    handler.setFormatter(_formatter(as_json))
+    _use(handler, level)
 
 
-def _use(handler: logging.Handler, level: int, as_json: bool) -> logging.Handler:
+def printable(text: str) -> str:
+    """Return a text with an escape sequence in place of each character that is not printable.
+
+    A text that a peer has sent cannot begin a line of its own in the log, nor control the terminal
+    on which it is shown.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _use(handler: logging.Handler, level: int) -> None:
     """Make a handler the only one of the server's log."""
-    handler.setFormatter(_JSONFormatter() if as_json else _TextFormatter())
     log = logging.getLogger("wsroll")
     log.setLevel(level)
     log.propagate = False
     log.handlers = [handler]
-    return handler
 
 
-def _stop(listener: QueueListener) -> None:
-    """Write what is left, but wait for no reader who does not come.
+def _formatter(as_json: bool) -> logging.Formatter:
+    return _JSONFormatter() if as_json else _TextFormatter()
 
-    QueueListener.stop() would; its thread is a daemon, so it can be left where it is.
+
+def _write(line: str) -> None:
+    """Write a line with one system call."""
+    with contextlib.suppress(OSError):  # the reader has gone
+        os.write(2, f"{line}\n".encode(errors="backslashreplace"))
+
+
+class _Writer:
+    """A thread that writes records to standard error.
+
+    It is a daemon: a process that ends does not wait for it while it waits for a reader.
     """
-    with contextlib.suppress(queue.Full):
-        listener.enqueue_sentinel()
-        thread = getattr(listener, "_thread", None)
-        if thread is not None:
-            thread.join(LAST_WORDS)
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        self.records: queue.Queue[logging.LogRecord | None] = queue.Queue(QUEUE_SIZE)
+        """The records to write; None ends the thread."""
+        self._formatter = formatter
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left, but do not wait long for a reader."""
+        with contextlib.suppress(queue.Full):
+            self.records.put_nowait(None)
+            self._thread.join(STOP_TIMEOUT)
+
+    def _run(self) -> None:
+        while (record := self.records.get()) is not None:
+            _write(self._formatter.format(record))
 
 
 class _StderrHandler(logging.Handler):
-    """Writes each line with one system call.
-
-    It holds no lock and no buffer, for which the end of the process would wait in vain while
-    nobody reads standard error.
-    """
-
-    def createLock(self) -> None:  # noqa: N802 - the library's name
-        """Need no lock: only one thread writes."""
-        self.lock = None
+    """Writes each record itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = f"{self.format(record)}\n".encode(errors="backslashreplace")
-        with contextlib.suppress(OSError):  # the reader has gone
-            os.write(2, line)
+        _write(self.format(record))
 
 
 class _DroppingHandler(QueueHandler):
-    """Hands records over, counts those that find no room, and says so when there is room."""
+    """Puts records into a queue, counts those that find no room, and reports them later."""
 
     dropped = 0
 
@@ -105,15 +140,15 @@ class _DroppingHandler(QueueHandler):
 
 
 class _TextFormatter(logging.Formatter):
-    """Time, level (when it is no plain news) and message."""
+    """Time, level (from warning on) and message."""
 
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        # What a peer sent may stand in the message; it shall not begin a line of its own.
-        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
-        text = f"{clock} {level}{message}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        lines = [f"{clock} {level}{printable(record.getMessage())}"]
+        if record.exc_info:
+            lines += map(printable, self.formatException(record.exc_info).split("\n"))
+        return "\n".join(lines)
 
 
 class _JSONFormatter(logging.Formatter):
@@ -124,9 +159,9 @@ class _JSONFormatter(logging.Formatter):
         event = {
             "time": f"{moment}.{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
-            "message": record.getMessage(),
+            "message": printable(record.getMessage()),
             "process": record.process,
         }
         if record.exc_info:
             event["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(event, ensure_ascii=False)
+        return json.dumps(event)
