@@ -2,10 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from cli_client.ledger.latency import Latencies
 
-__all__ = ["LoopWatch", "StopWatch"]
+__all__ = ["Clock", "LoopWatch", "StopWatch"]
+
+Clock = Callable[[], float]
+"""Tells the time in seconds, from a moment that means nothing, and never goes back."""
 
 INTERVAL = 0.01
 """Seconds from one look at the event loop to the next."""
@@ -36,31 +40,39 @@ class LoopWatch:
 
 
 class StopWatch:
-    """Measures a run: seconds of the clock, and of the processor."""
+    """Measures a run: seconds of its clock, and of the processor.
 
-    def __init__(self) -> None:
+    Args:
+        clock: The clock of the run.
+    """
+
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
+        self.clock = clock
         self.started_at = 0.0
         """The start in seconds since 1970."""
+        self.running = False
         self.started = 0.0
-        self.ended = 0.0
+        self._ended: float | None = None
         self._cpu = 0.0
         self.cpu = 0.0
 
     def start(self) -> None:
         """Begin."""
         self.started_at = time.time()
-        self.started = time.perf_counter()
+        self.running = True
+        self.started = self.clock()
         self._cpu = time.process_time()
 
     def stop(self) -> None:
         """End, if it has begun and not ended yet."""
-        if self.started and not self.ended:
-            self.ended = time.perf_counter()
+        if self.running:
+            self.running = False
+            self._ended = self.clock()
             self.cpu = time.process_time() - self._cpu
 
     @property
     def elapsed(self) -> float:
         """Seconds from the start to the end, or to now."""
-        if not self.started:
-            return 0.0
-        return (self.ended or time.perf_counter()) - self.started
+        if self.running:
+            return self.clock() - self.started
+        return 0.0 if self._ended is None else self._ended - self.started

@@ -1,7 +1,6 @@
 """The sender's connection: keeps the window full, checks what comes, says how it ended."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple, cast
 
@@ -9,6 +8,7 @@ from websockets.exceptions import PayloadTooBig
 from websockets.frames import CloseCode
 from websockets.protocol import CLOSED, CONNECTING, OPEN
 
+from cli_client.engine.clocks import Clock
 from cli_client.engine.protocol import RequestProtocol
 from cli_client.ledger.lane import Lane
 from cli_client.ledger.ledger import Request
@@ -39,6 +39,7 @@ class Connection(asyncio.Protocol):
         lane: Where requests and replies are taken down.
         take: Gives the requests.
         settled: Called when replies have come, with the error if they cannot be handed over.
+        clock: Tells the time.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Connection(asyncio.Protocol):
         lane: Lane,
         take: Take,
         settled: Callable[[OSError | None], None],
+        clock: Clock,
     ) -> None:
         self.lane = lane
         self.has_answered = False
@@ -59,6 +61,7 @@ class Connection(asyncio.Protocol):
         self._window = window
         self._take = take
         self._settled = settled
+        self._clock = clock
         self._transport: asyncio.Transport
         self._sending = False
         self._paused = False
@@ -204,7 +207,7 @@ class Connection(asyncio.Protocol):
             self._finish_handshake()
         replies = protocol.take_replies()
         if replies:
-            now = time.perf_counter()
+            now = self._clock()
             self._last_reply = now
             self._pongs_before_ping = None
             self._silences = 0

@@ -5,14 +5,14 @@ back to be sent again. A server that refuses what it is sent is not asked again.
 """
 
 import asyncio
-import random
-import time
 from collections import Counter
 from collections.abc import Callable
 from itertools import count
+from random import Random
 
 from websockets.frames import CloseCode
 
+from cli_client.engine.clocks import Clock
 from cli_client.engine.connection import Connection
 from cli_client.engine.opening import Opener, OpeningError
 from cli_client.engine.protocol import RequestProtocol
@@ -59,6 +59,8 @@ class Fleet:
         ledger: Where requests and replies are entered.
         settled: Called when requests may have met their fate, with the error if the replies cannot
             be handed over.
+        clock: Tells the time.
+        random: Draws the pauses.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class Fleet:
         supply: Supply,
         ledger: Ledger,
         settled: Callable[[OSError | None], None],
+        clock: Clock,
+        random: Random,
     ) -> None:
         self.opened = 0
         self.attempts: Counter[str] = Counter()
@@ -84,6 +88,8 @@ class Fleet:
         self._supply = supply
         self._ledger = ledger
         self._settled = settled
+        self._clock = clock
+        self._random = random
         self._memory = max(settings.window, min(REMEMBERED, REMEMBERED_IN_ALL // size))
         self._numbers = count(1)
         self._turn = 0
@@ -146,7 +152,7 @@ class Fleet:
 
     def look(self) -> None:
         """Look for connections that are silent, and requests that have waited too long."""
-        now = time.perf_counter()
+        now = self._clock()
         for connection in [*self._connections.values()]:
             connection.look(now, self._settings.timeout)
 
@@ -177,6 +183,7 @@ class Fleet:
                 lane=Lane(self._ledger, next(self._numbers), self.lanes, self._memory),
                 take=self._supply.take,
                 settled=self._settled,
+                clock=self._clock,
             )
 
         connection = await self._opener.open(make)
@@ -221,7 +228,7 @@ class Fleet:
             Whether the connection is to be opened again.
         """
         settings = self._settings
-        now = time.perf_counter()
+        now = self._clock()
         closing = connection.closing()
         self._note_closing(connection)
         self.last_words = closing.in_words
@@ -242,10 +249,10 @@ class Fleet:
         return not refused and settings.retries > 0
 
     def _note_closing(self, connection: Connection) -> None:
-        by, code, reason, _ = connection.closing()
-        self.closes[by, int(code), reason] += 1
+        by, code, reason, words = connection.closing()
+        self.closes[CloseKey(by, int(code), reason, words, by == "client")] += 1
 
     async def _pause(self, failures: int) -> None:
         """Wait before trying again, ever longer, each at a moment of its own."""
         longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1))
-        await asyncio.sleep(longest * random.uniform(0.5, 1.0))
+        await asyncio.sleep(longest * self._random.uniform(0.5, 1.0))

@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 import math
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 from cli_client.engine.clocks import StopWatch
 
-__all__ = ["Pace", "Ticker"]
+__all__ = ["MakeTicker", "Pace", "ThreadTicker", "Ticker"]
 
 FINEST = 0.0002
 """Seconds between two ticks at least: what is due in between goes out together."""
@@ -43,7 +45,18 @@ class Pace:
         return int(self.rate * (elapsed - self.ramp / 2)) + 1
 
 
-class Ticker:
+class Ticker(Protocol):
+    """Ticks whenever a request is due."""
+
+    async def wait(self) -> None:
+        """Wait for the next tick."""
+
+
+MakeTicker = Callable[[Pace, StopWatch], AbstractContextManager[Ticker]]
+"""Makes a ticker that ticks for as long as its context lasts."""
+
+
+class ThreadTicker:
     """Ticks whenever a request is due, for as long as the context lasts.
 
     In a thread: the timers of event loops are no finer than a millisecond, and what a request waits

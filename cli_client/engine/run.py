@@ -10,13 +10,14 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from random import Random
 from types import FrameType
 
-from cli_client.engine.clocks import LoopWatch, StopWatch
+from cli_client.engine.clocks import Clock, LoopWatch, StopWatch
 from cli_client.engine.descriptors import DescriptorError, allow
 from cli_client.engine.fleet import Fleet
 from cli_client.engine.opening import Opener, OpeningError
-from cli_client.engine.pacing import Pace, Ticker
+from cli_client.engine.pacing import MakeTicker, Pace, ThreadTicker
 from cli_client.engine.source import SourceError, open_source
 from cli_client.engine.supply import Supply
 from cli_client.ledger.expectation import expectation
@@ -50,6 +51,10 @@ class Run:
         watch: Called about ten times a second while the run lasts; returns whether to go on.
         share: Which share of the run this is.
         settled: Called with each request that is settled, if a list of these is wanted.
+        clock: Tells the time. The event loop's own may be too coarse: uvloop's ticks in whole
+            milliseconds.
+        ticker: Makes what ticks when a request is due.
+        random: Draws the pauses.
     """
 
     def __init__(
@@ -59,6 +64,10 @@ class Run:
         watch: Callable[[Standing], bool],
         share: Share = Share(),  # noqa: B008 (it cannot change)
         settled: Settled | None = None,
+        *,
+        clock: Clock = time.perf_counter,
+        ticker: MakeTicker = ThreadTicker,
+        random: Random | None = None,
     ) -> None:
         self._settings = settings
         self._share = share
@@ -66,13 +75,26 @@ class Run:
         self._verified = verified
         self._watch = watch
         self._settled = settled
-        self._stopwatch = StopWatch()
+        self._clock = clock
+        self._ticker = ticker
+        self._random = random or Random()
+        self._stopwatch = StopWatch(clock)
         self._pace = Pace(settings.rate / share.of, settings.ramp) if settings.rate else None
         self._schedule_lag = Latencies() if self._pace else None
         self._interrupted = False
 
     def __call__(self) -> Result:
-        """Do it, and return what it came to.
+        """Do it on an event loop of its own, and return what it came to.
+
+        Raises:
+            RunError: If there is no connection, or nothing can be read to be sent.
+            OSError: If the answers cannot be handed over.
+        """
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(self.run())
+
+    async def run(self) -> Result:
+        """Do it on the event loop that runs, and return what it came to.
 
         Raises:
             RunError: If there is no connection, or nothing can be read to be sent.
@@ -84,8 +106,7 @@ class Run:
             self._source = open_source(self._settings, self._share, self._fill_soon)
         except (DescriptorError, OpeningError, SourceError) as error:
             raise RunError(str(error)) from None
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            return runner.run(self._run())
+        return await self._run()
 
     def goes_on(self) -> bool:
         """Look after the run while something else holds it up; return whether it is to go on."""
@@ -147,6 +168,8 @@ class Run:
             self._supply,
             self._ledger,
             self._check_over,
+            self._clock,
+            self._random,
         )
 
     async def _open(self) -> None:
@@ -160,7 +183,7 @@ class Run:
         while not self._over.done():
             await asyncio.wait((self._over,), timeout=WATCH_INTERVAL)
             self.goes_on()
-            if self._stopwatch.started:
+            if self._stopwatch.running:
                 self._fleet.look()
                 self._check_over(None)
 
@@ -168,7 +191,7 @@ class Run:
         """Send each request when it is due, by each of the connections in turn."""
         assert self._schedule_lag is not None
         looked = -1.0
-        with Ticker(pace, self._stopwatch) as ticker:
+        with self._ticker(pace, self._stopwatch) as ticker:
             while not self._over.done():
                 elapsed = self._stopwatch.elapsed
                 due = pace.due(self._ledger.sent)
@@ -257,7 +280,7 @@ class Run:
 
     def _result(self) -> Result:
         ledger, fleet = self._ledger, self._fleet
-        now = time.perf_counter()
+        now = self._clock()
         why = None if self._interrupted else fleet.last_words
         for lane in list(fleet.lanes):
             lane.give_up(now, why)
@@ -272,6 +295,9 @@ class Run:
             )
         return Result(
             fates=Counter(fates),
+            messages=Counter(
+                {kind: fates[kind] for kind in ("duplicate", "late", "unsolicited", "out_of_order")}
+            ),
             attempts=fleet.attempts + Counter(resent=ledger.resent),
             opened=fleet.opened,
             closes=fleet.closes,

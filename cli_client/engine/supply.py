@@ -4,7 +4,6 @@ What was in flight on a connection that died goes out again before anything new 
 come from the source, and at a rate no earlier than they are due.
 """
 
-import time
 from collections import deque
 from collections.abc import Iterable
 
@@ -55,7 +54,7 @@ class Supply:
 
     def take(self, amount: int) -> list[Request]:
         """Return the next requests to send, no more than so many."""
-        now = time.perf_counter()
+        now = self._stopwatch.clock()
         again = self._again
         taken = [again.popleft()._replace(sent_at=now) for _ in range(min(amount, len(again)))]
         self._ledger.resent += len(taken)

@@ -2,15 +2,49 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from cli_client.ledger.errors import Errors
 from cli_client.ledger.latency import Latencies
 from cli_client.ledger.timeline import Second
 
-__all__ = ["CloseKey", "Result"]
+__all__ = ["CloseKey", "HandshakeKey", "Result", "Stall"]
 
-CloseKey = tuple[str, int, str]
-"""Who closed a connection, with which code, for which reason."""
+Phase = Literal["", "name", "tcp", "tls", "proxy", "handshake", "hello"]
+"""The step in which an attempt to connect failed."""
+
+
+class HandshakeKey(NamedTuple):
+    """How an attempt to connect ended. Equal ones are counted together."""
+
+    outcome: Literal["opened", "failed"]
+    phase: Phase = ""
+    reason: str = ""
+
+
+class CloseKey(NamedTuple):
+    """How a connection ended. Equal ones are counted together."""
+
+    by: Literal["server", "client", "network"]
+    code: int
+    """The close code (RFC 6455, section 7.4); 1006 if there was no Close frame."""
+    reason: str
+    """The reason in the Close frame."""
+    words: str
+    """Who ended it and why, in words."""
+    ended_by_us: bool
+    """Whether the run ended the connection because it was over."""
+
+
+class Stall(NamedTuple):
+    """A time in which the sender's own process stood still."""
+
+    at: float
+    """Its beginning, in seconds from the start of the run."""
+    length: float
+    """Seconds."""
+    requests: int
+    """How many requests were in flight or due meanwhile."""
 
 
 @dataclass
@@ -18,15 +52,25 @@ class Result:
     """The outcome of a run, or of a share of it. Times are in seconds."""
 
     fates: Counter[str] = field(default_factory=Counter)
+    """requests, verified, wrong, missing, never_sent."""
+    messages: Counter[str] = field(default_factory=Counter)
+    """received (counted by the protocol as it completes a message), duplicate, late, unsolicited,
+    parts, pushes, greetings, hello_replies; out_of_order besides."""
     attempts: Counter[str] = field(default_factory=Counter)
-    """reconnects, in_flight_when_lost, resent."""
+    """reconnects, in_flight_when_lost, resent, connections_given_up, unanswered_closes,
+    breaches."""
     opened: int = 0
+    handshakes: Counter[HandshakeKey] = field(default_factory=Counter)
     closes: Counter[CloseKey] = field(default_factory=Counter)
     latencies: Latencies = field(default_factory=Latencies)
     corrected: Latencies | None = None
     numbers: Counter[int] = field(default_factory=Counter)
     errors: Errors = field(default_factory=Errors)
     warnings: list[str] = field(default_factory=list)
+    unverified: list[str] = field(default_factory=list)
+    """What was not verified, in words."""
+    missing_shares: list[str] = field(default_factory=list)
+    """The shares whose results are lost, in words."""
     interrupted: bool = False
     started: float = 0.0
     """When it began to send, in seconds since 1970."""
@@ -37,6 +81,15 @@ class Result:
     loop_lag: Latencies = field(default_factory=Latencies)
     schedule_lag: Latencies | None = None
     seconds: list[Second] = field(default_factory=list)
+    outage_max: float = 0.0
+    """The longest time, within the run, in which no connection was open."""
+    outage_total: float = 0.0
+    """All such times together; of several shares, of the one that had most."""
+    silence_max: float = 0.0
+    """The longest time without a reply while a request was in flight or owed."""
+    stalls: list[Stall] = field(default_factory=list)
+    latencies_without_stalls: Latencies | None = None
+    """The latencies of the requests that no stall touched; None if there was no stall."""
 
     @property
     def passed(self) -> bool:
@@ -46,9 +99,12 @@ class Result:
     def add(self, other: "Result") -> None:
         """Take in the result of another share of the same run."""
         self.fates.update(other.fates)
+        self.messages.update(other.messages)
         self.attempts.update(other.attempts)
         self.opened += other.opened
+        self.handshakes.update(other.handshakes)
         self.closes.update(other.closes)
+        self._add_stalls(other)
         self.latencies.add(other.latencies)
         self.loop_lag.add(other.loop_lag)
         for mine, others in (
@@ -59,11 +115,36 @@ class Result:
                 mine.add(others)
         self.numbers.update(other.numbers)
         self.errors.add(other.errors)
-        self.warnings += [text for text in other.warnings if text not in self.warnings]
+        for mine_told, others_told in (
+            (self.warnings, other.warnings),
+            (self.unverified, other.unverified),
+            (self.missing_shares, other.missing_shares),
+        ):
+            mine_told += [text for text in others_told if text not in mine_told]
+        self.outage_max = max(self.outage_max, other.outage_max)
+        self.outage_total = max(self.outage_total, other.outage_total)
+        self.silence_max = max(self.silence_max, other.silence_max)
         self.interrupted = self.interrupted or other.interrupted
         self.cpu = max(self.cpu, other.cpu)
         self.processes += other.processes
         self._add_times(other)
+
+    def _add_stalls(self, other: "Result") -> None:
+        if self.latencies_without_stalls is not None or other.latencies_without_stalls is not None:
+            without = Latencies()
+            for result in (self, other):
+                without.add(
+                    result.corrected or result.latencies
+                    if result.latencies_without_stalls is None
+                    else result.latencies_without_stalls
+                )
+            self.latencies_without_stalls = without
+        started = min(self.started, other.started)
+        self.stalls = sorted(
+            stall._replace(at=stall.at + result.started - started)
+            for result in (self, other)
+            for stall in result.stalls
+        )
 
     def _add_times(self, other: "Result") -> None:
         """Take in the times of another share, which may have begun earlier or later."""

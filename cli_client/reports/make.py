@@ -63,8 +63,8 @@ def make_report(settings: Settings, result: Result, started_at: str) -> dict[str
             "opened": result.opened,
             "reconnects": result.attempts["reconnects"],
             "closes": [
-                {"by": by, "code": code, "reason": reason, "count": count}
-                for (by, code, reason), count in result.closes.most_common()
+                {"by": key.by, "code": key.code, "reason": key.reason, "count": count}
+                for key, count in result.closes.most_common()
             ],
         },
         "numbers": numbers,
