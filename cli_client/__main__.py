@@ -15,27 +15,20 @@ from cloup.constraints import mutually_exclusive
 
 from cli_client.combining import check_files, combine
 from cli_client.options import (
-    AMOUNT,
     CHECK,
-    HEADER,
     NEW_FILE,
     NEW_FILE_OR_OUTPUT,
-    ORIGIN,
     OTHER_COMMANDS,
     PROXY,
-    RATE,
     SCHEDULER,
-    SECONDS,
-    SUBPROTOCOL,
+    TARGET,
     TEXT,
-    WEBSOCKET_URL,
-    Duration,
-    Whole,
 )
 from cli_client.outcome import INTERRUPTED, SOME_WRONG, Outcome, discard_output, reason
 from cli_client.settings import LARGEST_REQUEST, Settings, name_of
 from wire.address import DEFAULT_URL
 from wire.command import Command
+from wire.values import Count, Header, Origin, Rate, Size, Time, Token
 
 if TYPE_CHECKING:
     from cli_client.ledger.result import Result
@@ -102,47 +95,47 @@ def _other_command(arguments: list[str]) -> Command | None:
         "max_content_width": 100,
     },
 )
-@cloup.argument("url", default=DEFAULT_URL, type=WEBSOCKET_URL, metavar="[URL]")
+@cloup.argument("url", default=DEFAULT_URL, type=TARGET, metavar="[URL]")
 @cloup.option_group(
     "How much",
     cloup.option(
         "-n",
         "--messages",
-        type=AMOUNT,
+        type=Count(1, 10**12),
         help="How many requests (10000, 10k, 1M).  [default: 10000, or as -z, --file or --corpus "
         "make]",
     ),
-    cloup.option("-z", "--duration", type=SECONDS, help="For how long, in place of -n (10s, 3m)."),
+    cloup.option("-z", "--duration", type=Time(), help="For how long, in place of -n (10s, 3m)."),
     cloup.option(
         "-c",
         "--connections",
-        type=Whole(1, 10**6),
+        type=Count(1, 10**6),
         help="How many connections.  [default: 1, or one for each process]",
     ),
     cloup.option(
         "-w",
         "--window",
-        type=Whole(1, 10**6),
+        type=Count(1, 10**6),
         default=DEFAULTS.window,
         help="How many may be in flight on each; 1 waits for each reply.",
     ),
     cloup.option(
         "-r",
         "--rate",
-        type=RATE,
+        type=Rate(0.001, 10**9),
         help="Requests per second in all, sent when they are due whether or not replies come; "
         "latency then counts from that moment.",
     ),
     cloup.option(
         "--ramp",
-        type=Duration(zero=True),
+        type=Time(zero=True),
         default=DEFAULTS.ramp,
         show_default=False,
         help="Time over which the rate grows, or the connections begin.",
     ),
     cloup.option(
         "--processes",
-        type=Whole(0, 1024),
+        type=Count(0, 1024),
         help="Spread the connections over so many processes; 0: one per core.  [default: 1, or "
         "one for each worker of --dask]",
     ),
@@ -163,7 +156,7 @@ def _other_command(arguments: list[str]) -> Command | None:
         help="The request; {i} stands for its number, from 0.",
     ),
     cloup.option(
-        "--size", type=Whole(1, LARGEST_REQUEST), help="Pad each request to so many bytes."
+        "--size", type=Size(1, LARGEST_REQUEST), help="Pad each request to so many bytes."
     ),
     cloup.option("--file", type=FILE_OR_INPUT, help="Each line is a request; - is standard input."),
     cloup.option(
@@ -193,17 +186,17 @@ def _other_command(arguments: list[str]) -> Command | None:
         "--header",
         "headers",
         multiple=True,
-        type=HEADER,
+        type=Header(),
         help="Send a header: 'Name: value' (repeatable).",
     ),
     cloup.option(
         "--subprotocol",
         "subprotocols",
         multiple=True,
-        type=SUBPROTOCOL,
+        type=Token(),
         help="Ask for a subprotocol (repeatable).",
     ),
-    cloup.option("--origin", type=ORIGIN, help="Say that a page of this origin connects."),
+    cloup.option("--origin", type=Origin(), help="Say that a page of this origin connects."),
     cloup.option("-a", "--basic-auth", metavar="USER:PASSWORD", help="Log in."),
     cloup.option("--cacert", type=FILE, help="Trust the certificates in this file (PEM)."),
     cloup.option("--cert", type=FILE, help="Certificate to show (PEM)."),
@@ -223,20 +216,20 @@ def _other_command(arguments: list[str]) -> Command | None:
     "How patiently",
     cloup.option(
         "--connect-timeout",
-        type=SECONDS,
+        type=Time(),
         default=f"{DEFAULTS.connect_timeout:g}s",
         help="How long connecting may take.",
     ),
     cloup.option(
         "-t",
         "--timeout",
-        type=SECONDS,
+        type=Time(),
         default=f"{DEFAULTS.timeout:g}s",
         help="How long without any reply, until what is in flight is given up.",
     ),
     cloup.option(
         "--retries",
-        type=Whole(0, 10**6),
+        type=Count(0, 10**6),
         default=DEFAULTS.retries,
         help="How many times in a row a connection that died is opened again.",
     ),
@@ -251,7 +244,7 @@ def _other_command(arguments: list[str]) -> Command | None:
     ),
     cloup.option(
         "--linger",
-        type=Duration(zero=True),
+        type=Time(zero=True),
         default=f"{DEFAULTS.linger * 1000:g}ms",
         help="How long to wait, after the last reply, for replies too many.",
     ),

@@ -2,40 +2,23 @@
 
 import importlib.util
 import sys
-from typing import Any
 
 import click
 import cloup
 
-from wire.address import DEFAULT_URL, check_url
+from wire.address import DEFAULT_URL
 from wire.command import Command
+from wire.values import URL
 
 __all__ = ["main"]
 
 NO_QT = "wsroll-desktop: the window needs Qt, which is not installed: pip install 'wsroll[desktop]'"
 
 
-class Url(click.ParamType[str]):
-    """A WebSocket URL."""
-
-    name = "url"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the URL in full.
-
-        Raises:
-            click.BadParameter: If the text is no WebSocket URL.
-        """
-        try:
-            return check_url(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 @cloup.command(name="wsroll-desktop", cls=Command)
 @cloup.argument(
     "url",
-    type=Url(),
+    type=URL,
     required=False,
     help=f"The server; without it the last one, at first {DEFAULT_URL}.",
 )

@@ -4,9 +4,7 @@ import asyncio
 import dataclasses
 import functools
 import logging
-import math
 import os
-import re
 import signal
 import socket
 import ssl
@@ -28,6 +26,7 @@ from server.tls import TLSError, server_context
 from wire.address import DEFAULT_HOST, DEFAULT_PORT
 from wire.command import Command
 from wire.event_loop import new_event_loop
+from wire.values import Count, Origin, Size, Time
 
 __all__ = ["main"]
 
@@ -35,54 +34,7 @@ DEFAULTS = Settings()
 
 option = functools.partial(cloup.option, show_envvar=True)
 
-ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s/?#@\[\]:]+)(:\d+)?/?", re.I)
-COUNT = click.IntRange(min=1)
 FILE = click.Path(dir_okay=False, path_type=Path)
-
-
-class Seconds(click.FloatRange):
-    """A time that ends, and is longer than none unless it may be none."""
-
-    def __init__(self, *, or_none: bool = False) -> None:
-        super().__init__(min=0, min_open=not or_none, max=10**6)
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the number of seconds.
-
-        Raises:
-            click.BadParameter: If the text is no such number.
-        """
-        seconds: float = super().convert(value, param, ctx)
-        if math.isnan(seconds):
-            self.fail(f"{value!r} is no number of seconds.", param, ctx)
-        return seconds
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes: 1048576, 64K, 1M, 1G."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number of bytes.
-
-        Raises:
-            click.BadParameter: If the text is no such number.
-        """
-        digits = str(value).strip().upper().removesuffix("B")
-        factor = 1
-        for unit in ("K", "M", "G"):
-            factor *= 1024
-            if digits.endswith(unit):
-                digits = digits[:-1]
-                break
-        else:
-            factor = 1
-        if not (digits.isascii() and digits.isdecimal()) or not 0 < int(digits) * factor < 2**40:
-            self.fail(f"{value!r} is no size such as 1048576, 64K or 1M.", param, ctx)
-        return int(digits) * factor
 
 
 @cloup.command(
@@ -108,7 +60,7 @@ class Size(click.ParamType[int]):
     option(
         "--workers",
         default=1,
-        type=click.IntRange(min=0, max=1024),
+        type=Count(0, 1024),
         help="Processes that share the port; 0 is one for each core.",
     ),
     option("--tls-cert", type=FILE, help="Certificate chain (PEM): serve wss and https."),
@@ -138,7 +90,7 @@ class Size(click.ParamType[int]):
         "--origin",
         "origins",
         multiple=True,
-        metavar="ORIGIN",
+        type=Origin(any_=True),
         help="Let pages of this origin connect too, such as https://example.org (repeatable; * "
         "is all). Pages of this server and of this machine always may, files only where the "
         "server listens on loopback alone.",
@@ -160,52 +112,52 @@ class Size(click.ParamType[int]):
     ),
     option(
         "--max-connections",
-        type=COUNT,
+        type=Count(1, 10**9),
         default=DEFAULTS.max_connections,
         help="WebSockets open at a time, over all workers; one more gets status 503.",
     ),
     option(
         "--open-timeout",
-        type=Seconds(),
-        default=DEFAULTS.open_timeout,
-        help="Seconds that a handshake may take; then status 408.",
+        type=Time(),
+        default=f"{DEFAULTS.open_timeout:g}s",
+        help="How long a handshake may take; then status 408.",
     ),
     option(
         "--ping-interval",
-        type=Seconds(),
-        default=DEFAULTS.ping_interval,
-        help="Seconds of silence after which a client is pinged.",
+        type=Time(),
+        default=f"{DEFAULTS.ping_interval:g}s",
+        help="After this much silence a client is pinged.",
     ),
     option(
         "--pong-timeout",
-        type=Seconds(),
-        default=DEFAULTS.pong_timeout,
-        help="Seconds that it then has for a sign of life; then code 1011.",
+        type=Time(),
+        default=f"{DEFAULTS.pong_timeout:g}s",
+        help="How long it then has for a sign of life; then code 1011.",
     ),
     option(
         "--stall-timeout",
-        type=Seconds(),
-        default=DEFAULTS.stall_timeout,
-        help="Seconds after which a client that does not read is cut off.",
+        type=Time(),
+        default=f"{DEFAULTS.stall_timeout:g}s",
+        help="How long a client may take nothing before it is cut off.",
     ),
     option(
         "--close-timeout",
-        type=Seconds(),
-        default=DEFAULTS.close_timeout,
-        help="Seconds that a client may take to close.",
+        type=Time(),
+        default=f"{DEFAULTS.close_timeout:g}s",
+        help="How long a client may take to close.",
     ),
     option(
         "--drain",
-        type=Seconds(or_none=True),
-        default=DEFAULTS.drain,
-        help="Seconds to go on serving after a signal to stop, while /healthz says 503, so that a "
+        type=Time(zero=True),
+        default=f"{DEFAULTS.drain:g}s",
+        help="How long to go on serving after a signal to stop, while /healthz says 503, so that a "
         "load balancer sends no one new.",
     ),
     option(
         "--grace",
-        type=Seconds(),
-        default=DEFAULTS.grace,
-        help="Seconds that all clients together have to close when the server stops.",
+        type=Time(),
+        default=f"{DEFAULTS.grace:g}s",
+        help="How long all clients together have to close when the server stops.",
     ),
 )
 @cloup.option_group(
@@ -257,12 +209,6 @@ def _check(settings: Settings) -> None:
         raise click.UsageError("--unix: this platform has no Unix sockets.")
     if settings.workers > 1 and (settings.unix or not hasattr(socket, "SO_REUSEPORT")):
         raise click.UsageError("--workers: only a TCP port, on Linux or macOS, can be shared.")
-
-    for origin in settings.origins:
-        if not ORIGIN.fullmatch(origin):
-            raise click.UsageError(
-                f"--origin: {origin!r} is no origin such as https://example.org."
-            )
 
 
 def _run_alone(
