@@ -4,28 +4,25 @@
 - Backpressure: while the peer does not take what was written, it is not read from. The buffers
   thus hold what one read can cause, and no more.
 - Turns: a peer that fills the read buffer waits for its next turn behind all the others.
-- One timer, for the one thing that is waited for now: the handshake, a sign of life, a peer that
-  reads again, the end of the connection.
+- One timer, for the one thing that the connection waits for at a time: the handshake, a sign of
+  life, a peer that reads again, the end of the connection.
 """
 
 import asyncio
+import enum
 import logging
 import time
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import cast
 
-from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
 from websockets.frames import CloseCode
-from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 
-from server.handshake import accept_plainly, decide
+from server.handshake import Accepted, OpeningHandshake, Outcome, Refused
 from server.hub import Hub
 from server.protocol import ReplyProtocol
-from server.site import plain_response
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "State"]
 
 logger = logging.getLogger("wsroll.server")
 
@@ -33,19 +30,41 @@ READ_SIZE = 2**14
 """Bytes read in one turn at the most: enough for hundreds of requests."""
 
 FIRST_READ_SIZE = 2**10
+"""Bytes read in the first turn: a handshake with the first few requests."""
+
 LEAST_READ_SIZE = 2**8
+"""Bytes read in one turn at the least. A read costs about as much as 20 short requests, so smaller
+ones would be mostly overhead."""
 
 TURN = 0.0003
-"""Seconds that a turn of a peer that fills the read buffer shall take. Bytes say little of that: a
+"""Seconds that a turn of a peer that fills the read buffer should take. Bytes say little of that: a
 short text is answered in 1 µs, an empty ping in 8."""
 
 WRITE_LIMIT = 2**16
-"""Bytes written but not taken by the peer, from which on it is not read from."""
+"""Above this many unsent bytes, stop reading from the peer. It is asyncio's own limit, and the
+replies to a few full reads."""
 
 # One buffer serves all connections: what a read puts into it is taken out before the next one.
 _read_buffer = memoryview(bytearray(READ_SIZE))
 
-_END_OF_HEAD = b"\r\n\r\n"
+
+class State(enum.Enum):
+    """Where a connection is in its life.
+
+    ::
+
+        HANDSHAKE ──accepted──▶ OPEN ──Close sent, or received, or a failure──▶ CLOSING ──▶ LOST
+            │                                                                               ▲
+            └──a page, or refused──▶ ANSWERED ──────────────────────────────────────────────┘
+
+    Every state can end in LOST at any time, when the peer or the network ends the connection.
+    """
+
+    HANDSHAKE = "waits for the head of a request"
+    OPEN = "a WebSocket: requests are answered"
+    CLOSING = "a WebSocket: a Close frame was sent, only its answer is waited for"
+    ANSWERED = "not a WebSocket: the response was sent, what comes is discarded"
+    LOST = "no connection any more"
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -53,34 +72,54 @@ class Connection(asyncio.BufferedProtocol):
 
     Args:
         hub: What all connections of the server share.
+        loop: The event loop, and the clock of all times.
+        on_made: Called with the connection once it can be closed.
+        on_lost: Called with the connection once it is gone.
     """
 
     __slots__ = (
-        "_head",
+        "_handshake",
         "_hub",
         "_last_read",
+        "_loop",
+        "_on_lost",
+        "_on_made",
         "_paused",
         "_pinged_at",
         "_protocol",
         "_read_size",
         "_timer",
         "_transport",
-        "opened",
+        "state",
     )
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_made: Callable[["Connection"], None],
+        on_lost: Callable[["Connection"], None],
+    ) -> None:
+        self.state = State.HANDSHAKE
         self._hub = hub
-        # From the end of the opening handshake on.
-        self._protocol: ReplyProtocol
+        self._loop = loop
+        self._on_made = on_made
+        self._on_lost = on_lost
         self._transport: asyncio.Transport
-        # The request line and headers, until they are complete.
-        self._head: bytearray | None = bytearray()
+        # The one in the state HANDSHAKE, the other in OPEN and CLOSING.
+        self._handshake: OpeningHandshake | None = OpeningHandshake(hub)
+        self._protocol: ReplyProtocol | None = None
         self._paused = False
         self._timer: asyncio.TimerHandle | None = None
         self._last_read = 0.0
         self._read_size = FIRST_READ_SIZE
         self._pinged_at = 0.0
-        self.opened = False
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether the opening handshake has succeeded and the connection is not lost."""
+        return self.state is State.OPEN or self.state is State.CLOSING
 
     # What the transport calls.
 
@@ -88,16 +127,16 @@ class Connection(asyncio.BufferedProtocol):
         """Wait for the opening handshake."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
-        self._hub.connections.add(self)
-        self._wait(self._hub.settings.open_timeout, self._handshake_timed_out)
+        self._on_made(self)
+        self._wait(self._hub.settings.open_timeout, self._on_handshake_timeout)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Give as much of the buffer that all connections read into as makes a turn."""
+        """Return as much of the buffer that all connections read into as makes a turn."""
         return _read_buffer[: self._read_size]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Answer all that one read brought."""
-        self._last_read = self._hub.loop.time()
+        """Answer everything that one read brought."""
+        self._last_read = self._loop.time()
         if nbytes < self._read_size:
             self._receive(bytes(_read_buffer[:nbytes]))
         else:
@@ -114,16 +153,17 @@ class Connection(asyncio.BufferedProtocol):
             self._read_size = min(READ_SIZE, self._read_size * 2)
         if not (self._paused or self._transport.is_closing()):
             self._transport.pause_reading()
-            self._hub.loop.call_soon(self._read_on)
+            self._loop.call_soon(self._resume_reading)
 
     def eof_received(self) -> bool:
-        """End the connection once what it is owed is written, since the peer sends no more.
+        """End the connection once everything is written, since the peer sends no more.
 
         Every request that came before has been answered: returning False closes the transport
         behind the replies.
         """
-        if self.opened:
+        if self._protocol is not None:
             self._protocol.receive_eof()
+            self.state = State.CLOSING
         self._wait(self._hub.settings.close_timeout, self.abort)
         return False
 
@@ -132,71 +172,74 @@ class Connection(asyncio.BufferedProtocol):
         self._paused = True
         if not self._transport.is_closing():
             self._transport.pause_reading()
-        if self._is_open:
-            self._wait(self._hub.settings.stall_timeout, self._stalled)
+        if self.state is State.OPEN:
+            self._wait(self._hub.settings.stall_timeout, self._on_stall_timeout)
 
     def resume_writing(self) -> None:
         """Read again from a peer that reads again."""
         self._paused = False
-        self._read_on()
-        if self._is_open:
-            self._wait(self._hub.settings.ping_interval, self._look_for_life)
+        self._resume_reading()
+        if self.state is State.OPEN:
+            self._wait(self._hub.settings.ping_interval, self._check_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take leave of the connection."""
+        """Count the end of a WebSocket, and let go of everything."""
         if self._timer is not None:
             self._timer.cancel()
-        if self.opened:
+        if self._protocol is not None:
             close = self._protocol.close_sent or self._protocol.close_rcvd
             code = close.code if close is not None else CloseCode.ABNORMAL_CLOSURE
-            self._hub.count_close(code)
+            self._hub.counters.count_close(code)
             logger.debug("a connection closed with code %d", code)
-        self._hub.leave(self)
+        self.state = State.LOST
+        self._on_lost(self)
 
     # What the server calls.
 
     def go_away(self) -> None:
-        """Start the closing handshake with code 1001. All that was read has been answered."""
-        if self._is_open:
+        """Start the closing handshake with code 1001. Everything that was read is answered."""
+        if self.state is State.OPEN:
+            assert self._protocol is not None
             self._protocol.send_close(CloseCode.GOING_AWAY, "the server is stopping")
-            self._flush()
+            self._flush(self._protocol)
             self._wait(self._hub.settings.close_timeout, self.abort)
 
     def abort(self) -> None:
-        """End the connection at once, with all that is not written yet."""
+        """End the connection at once, with everything that is not written yet."""
         self._transport.abort()
-
-    @property
-    def _is_open(self) -> bool:
-        return self.opened and self._protocol.state is OPEN
 
     # Receiving and sending.
 
     def _receive(self, data: bytes) -> None:
-        if self._head is not None:
-            data = self._receive_head(data)
-        if not self.opened:
-            return
-        protocol = self._protocol
+        if self._protocol is not None:
+            self._receive_frames(self._protocol, data)
+        elif self._handshake is not None:
+            outcome = self._handshake.receive(data)
+            if outcome is not None:
+                self._conclude(outcome)
+
+    def _receive_frames(self, protocol: ReplyProtocol, data: bytes) -> None:
         answered = protocol.requests
         failed = protocol.parser_exc
         protocol.receive_data(data)
         count = self._hub.counters.add
         count("received", len(data))
         count("requests", protocol.requests - answered)
-        self._flush()
+        self._flush(protocol)
         if protocol.parser_exc is not failed:
             logger.info("%s: closing: %s", self._peer(), protocol.close_sent)
 
-    def _flush(self) -> None:
-        """Write all that the protocol has to say, at once."""
-        writes = self._protocol.data_to_send()
+    def _flush(self, protocol: ReplyProtocol) -> None:
+        """Write everything that the protocol has to send, at once."""
+        writes = protocol.data_to_send()
         if not writes:
             return
         data = b"".join(writes)
         if data:
             self._write(data)
-        if self._protocol.eof_sent:
+        if protocol.state is not OPEN:
+            self.state = State.CLOSING
+        if protocol.eof_sent:
             self._end()
 
     def _write(self, data: bytes) -> None:
@@ -204,11 +247,11 @@ class Connection(asyncio.BufferedProtocol):
         self._hub.counters.add("sent", len(data))
 
     def _end(self) -> None:
-        """Close the connection: our end first, so that the peer gets all that was written.
+        """Close the connection: our end first, so that the peer gets everything that was written.
 
         Closing a socket with data unread makes the kernel send a reset, which can overtake the
-        last replies; so what still comes is read and discarded, until the peer closes its end or
-        the close time-out is over.
+        last replies. So what still comes is read and discarded, until the peer closes its end or
+        the close timeout is over.
         """
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -216,131 +259,65 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
         self._wait(self._hub.settings.close_timeout, self.abort)
 
-    def _read_on(self) -> None:
+    def _resume_reading(self) -> None:
         if not (self._paused or self._transport.is_closing()):
             self._transport.resume_reading()
 
     # The opening handshake.
 
-    def _receive_head(self, data: bytes) -> bytes:
-        """Answer the request once its head is complete, and return what came behind it.
-
-        That has to wait for the answer: the library's parser would act on it before.
-        """
-        assert self._head is not None
-        searched = max(0, len(self._head) - len(_END_OF_HEAD) + 1)
-        self._head += data
-        found = self._head.find(_END_OF_HEAD, searched)
-        size = len(self._head) if found < 0 else found + len(_END_OF_HEAD)
-        limit = self._hub.settings.max_header_size
-        if size > limit:
-            self._refuse(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "header size",
-                f"The request's head is larger than {limit} bytes.",
-            )
-        elif found >= 0:
-            head, rest = bytes(self._head[:size]), bytes(self._head[size:])
-            self._head = None
-            response = accept_plainly(self._hub, head)
-            if response is not None:
-                self._open(self._hub.new_protocol(OPEN), response)
-            else:
-                self._answer_request(head)
-            return rest
-        return b""
-
-    def _open(self, protocol: ReplyProtocol, response: bytes) -> None:
-        """Accept the request: from here on this is a WebSocket."""
-        self._protocol = protocol
-        self.opened = True
-        self._hub.count_opening()
-        # To ask for the peer's address takes a call of the kernel.
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s: opened", self._peer())
-        self._wait(self._hub.settings.ping_interval, self._look_for_life)
-        self._write(response)
-
-    def _answer_request(self, head: bytes) -> None:
-        """Answer a request that is no plain one: by the library, which knows all their kinds."""
-        protocol = self._hub.new_protocol()
-        protocol.receive_data(head)
-        events = protocol.events_received()
-        if not events:
-            self._refuse_unparsed(protocol)
+    def _conclude(self, outcome: Outcome) -> None:
+        """Act on the outcome of the opening handshake."""
+        self._handshake = None
+        if isinstance(outcome, Accepted):
+            self.state = State.OPEN
+            self._protocol = outcome.protocol
+            self._hub.counters.count_opening()
+            # To ask for the peer's address takes a system call.
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("%s: opened", self._peer())
+            self._wait(self._hub.settings.ping_interval, self._check_alive)
+            self._write(outcome.response)
+            if outcome.rest:
+                self._receive_frames(outcome.protocol, outcome.rest)
             return
-        request = events[0]
-        assert isinstance(request, Request)
-        response, refusal = decide(self._hub, protocol, request)
-        if refusal is not None:
-            body = bytes(response.body).decode(errors="replace")
-            self._log_refusal(refusal, " ".join(body.split()))
-        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            protocol.send_response(response)
-            # The library's parser holds on to the request for as long as the connection lives.
-            request.headers.clear()
-            self._open(protocol, b"".join(protocol.data_to_send()))
-        else:
-            self._respond(response)
-
-    def _refuse_unparsed(self, protocol: ReplyProtocol) -> None:
-        error = protocol.handshake_exc
-        if isinstance(error, HeaderLineTooLong | RequestLineTooLong | TooManyHeaders):
-            self._log_refusal("header size", str(error))
-            self._write(b"".join(protocol.data_to_send()))
-            self._end()
-        else:
-            self._log_refusal("malformed", str(error))
-            # Here the library would close without a word.
-            self._respond(plain_response(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n"))
-
-    def _refuse(self, status: HTTPStatus, reason: str, text: str) -> None:
-        """Refuse a request whose head is not complete."""
-        self._head = None
-        self._log_refusal(reason, text)
-        self._respond(plain_response(status, f"{text}\n"))
-
-    def _respond(self, response: Response) -> None:
-        """Answer a request with something else than a WebSocket, and end the connection."""
-        self._write(response.serialize())
+        self.state = State.ANSWERED
+        if isinstance(outcome, Refused):
+            self._hub.counters.add(("refused", outcome.reason))
+            logger.info("%s: refused (%s): %s", self._peer(), outcome.reason, outcome.text)
+        self._write(outcome.response)
         self._end()
-
-    def _log_refusal(self, reason: str, text: str) -> None:
-        self._hub.counters.add(("refused", reason))
-        logger.info("%s: refused (%s): %s", self._peer(), reason, text)
 
     # The timer.
 
-    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
-        """Have something done unless something else is waited for before."""
+    def _wait(self, seconds: float, on_timeout: Callable[[], None]) -> None:
+        """Call back after a time, unless something else is waited for before."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._hub.loop.call_later(seconds, then)
+        self._timer = self._loop.call_later(seconds, on_timeout)
 
-    def _handshake_timed_out(self) -> None:
-        self._refuse(
-            HTTPStatus.REQUEST_TIMEOUT,
-            "timeout",
-            f"No complete request came within {self._hub.settings.open_timeout:g} seconds.",
-        )
+    def _on_handshake_timeout(self) -> None:
+        assert self._handshake is not None
+        self._conclude(self._handshake.time_out())
 
-    def _look_for_life(self) -> None:
+    def _check_alive(self) -> None:
         """Ping a silent peer, and fail the connection when no sign of life follows."""
-        now = self._hub.loop.time()
+        protocol = self._protocol
+        assert protocol is not None
+        now = self._loop.time()
         settings = self._hub.settings
         next_ping = self._last_read + settings.ping_interval
         if self._last_read < self._pinged_at:
             logger.info("%s: cut off: no pong in %g s", self._peer(), settings.pong_timeout)
-            self._protocol.fail(CloseCode.INTERNAL_ERROR, "no pong in time")
+            protocol.fail(CloseCode.INTERNAL_ERROR, "no pong in time")
         elif now < next_ping:
-            self._wait(next_ping - now, self._look_for_life)
+            self._wait(next_ping - now, self._check_alive)
         else:
             self._pinged_at = now
-            self._wait(settings.pong_timeout, self._look_for_life)
-            self._protocol.send_ping(b"")
-        self._flush()
+            self._wait(settings.pong_timeout, self._check_alive)
+            protocol.send_ping(b"")
+        self._flush(protocol)
 
-    def _stalled(self) -> None:
+    def _on_stall_timeout(self) -> None:
         logger.info(
             "%s: cut off: it has not read for %g s", self._peer(), self._hub.settings.stall_timeout
         )

@@ -46,6 +46,16 @@ class Counters:
         """Add to a count."""
         self._row[_COLUMNS[name]] += amount
 
+    def count_opening(self) -> None:
+        """Count a WebSocket connection that opened."""
+        self.add("opened")
+        self.add("open")
+
+    def count_close(self, code: int) -> None:
+        """Count a WebSocket connection that ended, by its close code."""
+        self.add("open", -1)
+        self.add(("closed", code if code in CLOSE_CODES else 0))
+
     def total(self, name: Name) -> int:
         """Return the sum of a count over all workers."""
         return sum(self._counts[_COLUMNS[name] :: len(_NAMES)])

@@ -1,8 +1,10 @@
 """The opening handshake: which request gets a WebSocket, which a page, which a refusal.
 
+Bytes in, an outcome out, without I/O (RFC 6455, section 4.2).
+
 Nearly every request asks for a WebSocket in the same words. For these there is a short way, at a
-quarter of the cost of the library's parser of any HTTP request. Whatever is unusual or to be
-refused takes the library's way, and so do a page and an extension.
+quarter of the cost of the library's parser of any HTTP request. Whatever is not exactly such a
+plain request takes the library's way: a page, a refusal, an extension, an odd line.
 """
 
 import functools
@@ -13,25 +15,29 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from websockets.datastructures import MultipleValuesError
+from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
 from websockets.http11 import Request, Response
+from websockets.protocol import OPEN
 
 from server.hub import Hub
 from server.protocol import ReplyProtocol
 from server.site import plain_response
 
-__all__ = ["Decision", "accept_plainly", "decide"]
+__all__ = ["Accepted", "OpeningHandshake", "Outcome", "Page", "Refused"]
+
+_END_OF_HEAD = b"\r\n\r\n"
 
 PLAIN_HEAD = re.compile(
     rb"GET [!-~]+ HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ -~]*\r\n){4,64})\r\n"
 )
 """A head of few and short lines, all of it printable ASCII (RFC 9112, section 2.1). No two parts of
 this match the same bytes in two ways, so that it takes no longer than the head is long."""
-PLAIN_SIZE = 2**12
 
-KEY_NAME = b"\r\nSec-WebSocket-Key:"
-KEY = re.compile(rb" [0-9A-Za-z+/]{21}[AQgw]==")
-"""Sixteen bytes in base64 (RFC 6455, section 4.1)."""
-KEY_SIZE = 25
+PLAIN_SIZE = 2**12
+"""The longest plain head, in bytes: what a browser sends, with room for cookies."""
+
+KEY = re.compile(rb"\r\nSec-WebSocket-Key: ([0-9A-Za-z+/]{21}[AQgw]==)\r\n")
+"""The whole line of the key: sixteen bytes in base64 (RFC 6455, section 4.1)."""
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 ASKED_BY = {
@@ -39,7 +45,7 @@ ASKED_BY = {
     b"connection": (b"upgrade", b"keep-alive, upgrade"),
     b"sec-websocket-version": (b"13",),
 }
-"""What a client has to say (section 4.2.1), and how it does."""
+"""What a client must send (section 4.2.1), in the usual spellings."""
 
 NOT_PLAIN = {
     b"transfer-encoding",
@@ -54,20 +60,99 @@ ACCEPTED = (
 )
 
 
-def accept_plainly(hub: Hub, head: bytes) -> bytes | None:
+class Accepted(NamedTuple):
+    """The connection becomes a WebSocket."""
+
+    response: bytes
+    protocol: ReplyProtocol
+    rest: bytes
+    """What came after the request: the first frames."""
+
+
+class Page(NamedTuple):
+    """A response over plain HTTP, after which the connection ends."""
+
+    response: bytes
+
+
+class Refused(NamedTuple):
+    """A refusal, after which the connection ends."""
+
+    response: bytes
+    reason: str
+    """One of ``counters.REFUSALS``."""
+    text: str
+    """What is wrong with the request, for the log."""
+
+
+Outcome = Accepted | Page | Refused
+
+
+class OpeningHandshake:
+    """The server's side of one opening handshake.
+
+    Args:
+        hub: What all connections of the server share.
+    """
+
+    __slots__ = ("_head", "_hub")
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._head = bytearray()
+
+    def receive(self, data: bytes) -> Outcome | None:
+        """Return the outcome of the request, None while its head is incomplete.
+
+        After an outcome there is nothing more to receive.
+        """
+        head = self._head
+        searched = max(0, len(head) - len(_END_OF_HEAD) + 1)
+        head += data
+        found = head.find(_END_OF_HEAD, searched)
+        size = len(head) if found < 0 else found + len(_END_OF_HEAD)
+        limit = self._hub.settings.max_header_size
+        if size > limit:
+            return _refuse(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "header size",
+                f"The request's head is larger than {limit} bytes.",
+            )
+        if found < 0:
+            return None
+        request, rest = bytes(head[:size]), bytes(head[size:])
+        response = accept_plain(self._hub, request)
+        if response is not None:
+            return Accepted(response, self._hub.new_protocol(OPEN), rest)
+        return answer(self._hub, request, rest)
+
+    def time_out(self) -> Refused:
+        """Return the refusal of a request that has not come in time."""
+        return _refuse(
+            HTTPStatus.REQUEST_TIMEOUT,
+            "timeout",
+            f"No complete request came within {self._hub.settings.open_timeout:g} seconds.",
+        )
+
+
+# The short way.
+
+
+def accept_plain(hub: Hub, head: bytes) -> bytes | None:
     """Return the response to a plain request for a WebSocket that is granted, else None."""
-    before, _, after = head.partition(KEY_NAME)
-    key, others = after[:KEY_SIZE], before + after[KEY_SIZE:]
-    if hub.stopping or hub.is_full or not (KEY.fullmatch(key) and _grants(hub, others)):
+    found = KEY.search(head)
+    if found is None or hub.stopping or hub.is_full:
         return None
-    digest = hashlib.sha1(key[1:] + GUID, usedforsecurity=False).digest()
+    if not _is_granted(hub, head[: found.start()] + b"\r\n" + head[found.end() :]):
+        return None
+    digest = hashlib.sha1(found[1] + GUID, usedforsecurity=False).digest()
     return ACCEPTED % b2a_base64(digest, newline=False)
 
 
 # The requests of a client differ in their keys alone.
 @functools.lru_cache(64)
-def _grants(hub: Hub, head: bytes) -> bool:
-    """Tell whether a head is plain and asks for what is granted, the key apart."""
+def _is_granted(hub: Hub, head: bytes) -> bool:
+    """Tell whether a head without its key is plain and asks for what is granted."""
     found = PLAIN_HEAD.fullmatch(head) if len(head) <= PLAIN_SIZE else None
     if found is None:
         return False
@@ -88,22 +173,26 @@ def _grants(hub: Hub, head: bytes) -> bool:
     return origin is None or hub.gate.admits_origin(origin.decode(), host.decode())
 
 
-class Decision(NamedTuple):
-    """A response, and why it is a refusal (one of ``counters.REFUSALS``), if it is one."""
-
-    response: Response
-    refusal: str | None = None
+# The library's way.
 
 
-def decide(hub: Hub, protocol: ReplyProtocol, request: Request) -> Decision:
-    """Return the response to a request, which the caller sends."""
+def answer(hub: Hub, head: bytes, rest: bytes) -> Outcome:
+    """Return the outcome of any request: the library knows all their kinds."""
+    protocol = hub.new_protocol()
+    # Without the rest: the library's parser would take it for frames before the answer.
+    protocol.receive_data(head)
+    events = protocol.events_received()
+    if not events:
+        return _refuse_unparsed(protocol.handshake_exc)
+    request = events[0]
+    assert isinstance(request, Request)
     try:
         host, origin = (request.headers.get(name) for name in ("Host", "Origin"))
     except MultipleValuesError as error:
         return _refuse(
             HTTPStatus.BAD_REQUEST, "malformed", f"The request has two values of {error}."
         )
-    # Browsers always send a Host, and it is them that the gate is about.
+    # Browsers always send a Host, and the gate is there because of browsers.
     if host is not None and not hub.gate.admits_host(host):
         return _refuse(
             HTTPStatus.FORBIDDEN,
@@ -112,15 +201,17 @@ def decide(hub: Hub, protocol: ReplyProtocol, request: Request) -> Decision:
         )
     if "Upgrade" not in request.headers:
         if hub.site is not None:
-            return Decision(hub.site.respond(request))
-        return Decision(plain_response(HTTPStatus.UPGRADE_REQUIRED, "Only WebSockets here.\n"))
+            return Page(hub.site.respond(request).serialize())
+        return Page(
+            plain_response(HTTPStatus.UPGRADE_REQUIRED, "Only WebSockets here.\n").serialize()
+        )
     if hub.stopping:
         return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "The server is stopping.")
     if hub.is_full:
         return _refuse(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "full",
-            f"The server has all the {hub.settings.max_connections} connections that it takes.",
+            f"The server already has {hub.settings.max_connections} connections, its limit.",
         )
     if not hub.gate.admits_origin(origin, host or ""):
         return _refuse(
@@ -128,13 +219,33 @@ def decide(hub: Hub, protocol: ReplyProtocol, request: Request) -> Decision:
         )
     if request.headers.get_all("Sec-WebSocket-Version") not in ([], ["13"]):
         # Section 4.2.2; the library leaves the header out.
-        decision = _refuse(HTTPStatus.UPGRADE_REQUIRED, "malformed", "Only version 13 here.")
-        decision.response.headers["Sec-WebSocket-Version"] = "13"
-        return decision
+        text = "Only version 13 here."
+        response = plain_response(HTTPStatus.UPGRADE_REQUIRED, f"{text}\n")
+        response.headers["Sec-WebSocket-Version"] = "13"
+        return Refused(response.serialize(), "malformed", text)
     response = protocol.accept(request)
-    accepted = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
-    return Decision(response, None if accepted else "malformed")
+    if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        return Refused(response.serialize(), "malformed", _text_of(response))
+    protocol.send_response(response)
+    # The library's parser holds the request for as long as the connection lives.
+    request.headers.clear()
+    return Accepted(b"".join(protocol.data_to_send()), protocol, rest)
 
 
-def _refuse(status: HTTPStatus, reason: str, text: str) -> Decision:
-    return Decision(plain_response(status, f"{text}\n"), reason)
+def _refuse_unparsed(error: Exception | None) -> Refused:
+    match error:
+        case RequestLineTooLong():
+            return _refuse(HTTPStatus.REQUEST_URI_TOO_LONG, "header size", f"{error}.")
+        case HeaderLineTooLong() | TooManyHeaders():
+            return _refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "header size", f"{error}.")
+    # Here the library would close without a response.
+    response = plain_response(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
+    return Refused(response.serialize(), "malformed", str(error))
+
+
+def _refuse(status: HTTPStatus, reason: str, text: str) -> Refused:
+    return Refused(plain_response(status, f"{text}\n").serialize(), reason, text)
+
+
+def _text_of(response: Response) -> str:
+    return " ".join(bytes(response.body).decode(errors="replace").split())

@@ -1,23 +1,18 @@
-"""What the connections of one server process share: settings, counts, and each other's number."""
+"""What the connections of one server process share: its settings, counts and rules."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.protocol import CONNECTING, State
 
-from server.counters import CLOSE_CODES, Counters
+from server.counters import Counters
 from server.gate import Gate
 from server.protocol import Answer, ReplyProtocol
 from server.runs import Runs
 from server.settings import Settings
 from server.site import Site
 from wire.exchange import ENDINGS, make_reply
-
-if TYPE_CHECKING:
-    from server.connection import Connection
 
 __all__ = ["Hub"]
 
@@ -33,7 +28,7 @@ ANSWERS: dict[str, tuple[Answer, Sequence[bytes]]] = {
 
 
 class Hub:
-    """Knows every connection of this process.
+    """What every connection of this process reads, and none of them changes but the counts.
 
     Args:
         settings: The server's settings.
@@ -46,10 +41,8 @@ class Hub:
         self.counters = counters
         self.gate = Gate(settings.origins, local=local)
         self.site = Site(counters, lambda: self.draining) if settings.http else None
-        self.loop = asyncio.get_running_loop()
-        self.connections: set[Connection] = set()
         self.draining = False
-        """Whether new clients shall go elsewhere."""
+        """Whether new clients should go elsewhere."""
         self.stopping = False
         """Whether no new client gets in."""
         self._answer, endings = ANSWERS[settings.reply]
@@ -66,7 +59,6 @@ class Hub:
             if settings.compress
             else None
         )
-        self._someone_left = asyncio.Event()
 
     def new_protocol(self, state: State = CONNECTING) -> ReplyProtocol:
         """Return the protocol of a new connection."""
@@ -88,24 +80,3 @@ class Hub:
     def is_full(self) -> bool:
         """Whether the server, with all its workers, has as many open WebSockets as it may."""
         return self.counters.total("open") >= self.settings.max_connections
-
-    def count_opening(self) -> None:
-        """Count a WebSocket connection that opened."""
-        self.counters.add("opened")
-        self.counters.add("open")
-
-    def count_close(self, code: int) -> None:
-        """Count a WebSocket connection that ended, by its close code."""
-        self.counters.add("open", -1)
-        self.counters.add(("closed", code if code in CLOSE_CODES else 0))
-
-    def leave(self, connection: "Connection") -> None:
-        """Forget a connection that is lost."""
-        self.connections.discard(connection)
-        self._someone_left.set()
-
-    async def wait_until_closed(self) -> None:
-        """Wait until no WebSocket is open."""
-        while any(connection.opened for connection in self.connections):
-            self._someone_left.clear()
-            await self._someone_left.wait()

@@ -46,6 +46,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_ExceptionHandler())
     hub = Hub(settings, counters, local=local)
+    register = _Register()
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def ask_to_stop() -> None:
@@ -56,7 +57,7 @@ async def serve(
         call_at_end_of_file(stop_fd, lambda: loop.call_soon_threadsafe(stop.set))
     listeners = [
         await loop.create_server(
-            lambda: Connection(hub),
+            lambda: Connection(hub, loop, on_made=register.add, on_lost=register.remove),
             sock=listener,
             backlog=BACKLOG,
             ssl=tls,
@@ -70,7 +71,37 @@ async def serve(
     await _drain(hub, hurry)
     for listener in listeners:
         listener.close()
-    await _stop(hub, hurry)
+    hub.stopping = True
+    await _close(register, settings.grace, hurry)
+
+
+class _Register:
+    """The connections of this process."""
+
+    def __init__(self) -> None:
+        self._connections: set[Connection] = set()
+        self._someone_left = asyncio.Event()
+
+    def add(self, connection: Connection) -> None:
+        self._connections.add(connection)
+
+    def remove(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._someone_left.set()
+
+    def connections(self) -> list[Connection]:
+        """Return those that there are now."""
+        return list(self._connections)
+
+    def websockets(self) -> list[Connection]:
+        """Return those that are WebSockets now."""
+        return [connection for connection in self._connections if connection.is_websocket]
+
+    async def wait_until_closed(self) -> None:
+        """Wait until no WebSocket is open."""
+        while any(connection.is_websocket for connection in self._connections):
+            self._someone_left.clear()
+            await self._someone_left.wait()
 
 
 async def _drain(hub: Hub, hurry: asyncio.Event) -> None:
@@ -84,24 +115,21 @@ async def _drain(hub: Hub, hurry: asyncio.Event) -> None:
                 await hurry.wait()
 
 
-async def _stop(hub: Hub, hurry: asyncio.Event) -> None:
+async def _close(register: _Register, grace: float, hurry: asyncio.Event) -> None:
     """Close every connection in order, or by force once the grace is over."""
-    hub.stopping = True
-    for connection in list(hub.connections):
+    for connection in register.connections():
         connection.go_away()
-    closed = asyncio.ensure_future(hub.wait_until_closed())
+    closed = asyncio.ensure_future(register.wait_until_closed())
     hurried = asyncio.ensure_future(hurry.wait())
-    await asyncio.wait(
-        (closed, hurried), timeout=hub.settings.grace, return_when=asyncio.FIRST_COMPLETED
-    )
+    await asyncio.wait((closed, hurried), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
     for waiting in (closed, hurried):
         waiting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await waiting
-    left = [connection for connection in hub.connections if connection.opened]
+    left = register.websockets()
     if left:
         logger.warning("%d connections did not close in time and were cut off", len(left))
-    for connection in list(hub.connections):
+    for connection in register.connections():
         connection.abort()
 
 
