@@ -11,8 +11,10 @@ __all__ = [
     "DEFAULT_URL",
     "announcement",
     "check_url",
+    "complete_url",
     "find_announced_url",
     "is_loopback",
+    "public_url",
 ]
 
 DEFAULT_HOST = "localhost"
@@ -49,6 +51,34 @@ def check_url(text: str) -> str:
     if "#" in text:
         raise ValueError(complaint + "it must not have a fragment (#)")
     return parts._replace(path=parts.path or "/").geturl()
+
+
+def complete_url(text: str) -> str:
+    """Return what a person typed as a WebSocket URL in full.
+
+    Without a scheme it gets ``ws://``, or ``wss://`` on port 443; ``http(s)://`` becomes
+    ``ws(s)://``, since a WebSocket is opened by an HTTP request to the same place.
+
+    Raises:
+        ValueError: If the text is no URL to connect to; the message says why and what would be.
+    """
+    text = text.strip()
+    if found := re.match(r"([a-z][a-z0-9+.-]*)://", text, re.IGNORECASE):
+        scheme = {"http": "ws", "https": "wss"}.get(found[1].lower(), found[1])
+        return check_url(f"{scheme}://{text[found.end() :]}")
+    rest = text.removeprefix("//")
+    if not rest:
+        return check_url(text)
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    return check_url(f"{'wss' if host.endswith(':443') else 'ws'}://{rest}")
+
+
+def public_url(url: str, *, query: bool = False) -> str:
+    """Return a URL without what may be secret: user name, password and, unless wanted, query."""
+    parts = urlsplit(url)
+    return parts._replace(
+        netloc=parts.netloc.rpartition("@")[2], query=parts.query if query else ""
+    ).geturl()
 
 
 def announcement(url: str, page: str | None) -> str:

@@ -6,7 +6,6 @@ of ``websockets.asyncio.client`` that connect through a proxy.
 
 import asyncio
 import base64
-import errno
 import importlib.util
 import socket
 import ssl
@@ -15,7 +14,6 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidStatus
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
-from websockets.http11 import Response
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
@@ -23,12 +21,10 @@ from cli_client.engine.connection import Connection
 from cli_client.engine.protocol import RequestProtocol
 from cli_client.settings import Settings, without_password
 from wire.address import is_loopback
+from wire.failure import Cause, explain, reason_of
 from wire.tls import TLSError, client_context
 
 __all__ = ["Opener", "OpeningError"]
-
-LONGEST_TEXT = 200
-"""Bytes of an HTTP answer's text that are shown."""
 
 MakeConnection = Callable[[RequestProtocol, tuple[tuple[str, str], ...]], Connection]
 """Makes a connection of its protocol and of the headers to send."""
@@ -90,7 +86,7 @@ class Opener:
                 f"no {target}: {self._why(error)}", lasting=isinstance(error, socket.gaierror)
             ) from None
         except Exception as error:  # the library's many ways to say that a proxy failed
-            raise OpeningError(f"no way through {self._proxy_shown}: {_reason(error)}.") from None
+            raise OpeningError(f"no way through {self._proxy_shown}: {reason_of(error)}.") from None
         try:
             async with asyncio.timeout(settings.connect_timeout):
                 await asyncio.shield(connection.opened)
@@ -103,7 +99,7 @@ class Opener:
         except Exception as error:  # whatever it is, it is the handshake that failed
             connection.abort()
             raise OpeningError(
-                f"{where} gave no WebSocket: {self._why_refused(error)}",
+                f"{where} gave no WebSocket: {self._why(error)}",
                 lasting=isinstance(error, InvalidStatus) and error.response.status_code < 500,
             ) from None
         return connection
@@ -163,50 +159,26 @@ class Opener:
         else:
             connection.connection_made(transport)
 
-    def _why(self, error: OSError) -> str:
-        if error.errno == errno.ECONNREFUSED or "refused" in str(error).lower():
-            help_ = "" if self._proxy else " Start one with wsroll-server."
-            return f"connection refused.{help_}"
-        if isinstance(error, socket.gaierror):
-            return f"the host {urlsplit(self._settings.url).hostname!r} is not known."
-        if isinstance(error, ssl.SSLError):
-            reason = (error.reason or str(error)).replace("_", " ").lower()
-            help_ = " Is it ws://?" if "version" in reason else ""
-            return f"TLS failed ({reason}).{help_}"
-        if isinstance(error, TimeoutError):
-            tls = "TLS " if self._tls else ""
-            return f"no {tls}connection in {self._settings.connect_timeout:g} s."
-        if self._tls and isinstance(error, ConnectionError):
-            return "it closed the connection before TLS was agreed on. Is it ws://?"
-        return f"{_reason(error)}."
-
-    def _why_refused(self, error: Exception) -> str:
-        if isinstance(error, InvalidStatus):
-            return _described(error.response)
-        if isinstance(error, EOFError) or isinstance(error.__cause__, EOFError):
+    def _why(self, error: Exception) -> str:
+        """Return the reason as a sentence, with advice where there is some."""
+        failure = explain(
+            error,
+            host=urlsplit(self._settings.url).hostname,
+            secure=self._tls is not None,
+            timeout=self._settings.connect_timeout,
+        )
+        if failure.cause is Cause.REFUSED:
+            advice = "" if self._proxy else "Start one with wsroll-server."
+        elif failure.cause is Cause.NO_TLS:
+            advice = "Is it ws://?"
+        elif failure.cause is Cause.CLOSED:
             # What a server may do that misses a client's certificate, or TLS.
-            help_ = "Does it want a certificate (--cert)?" if self._tls else "Is it wss://?"
-            return f"it closed the connection before it had answered. {help_}"
-        return _reason(error)
-
-
-def _described(response: Response) -> str:
-    """Return an HTTP answer in a line: its status, where it points, and what it says."""
-    location = response.headers.get("Location")
-    said = f"it answered HTTP {response.status_code} {response.reason_phrase}"
-    if location:
-        said += f" to {location}"
-    if response.body and response.headers.get("Content-Type", "").startswith("text/plain"):
-        text = bytes(response.body[:LONGEST_TEXT]).decode(errors="replace").strip()
-        said += f": {text.splitlines()[0]}" if text else ""
-    return said
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    cause = f" ({error.__cause__})" if error.__cause__ else ""
-    return f"{error}{cause}"
+            advice = "Does it want a certificate (--cert)?" if self._tls else "Is it wss://?"
+        elif failure.cause in (Cause.STATUS, Cause.OTHER) and not isinstance(error, OSError):
+            return failure.text
+        else:
+            advice = ""
+        return f"{failure.text}. {advice}".rstrip()
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

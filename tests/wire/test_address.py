@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.address import announcement, check_url, find_announced_url
+from wire.address import (
+    announcement,
+    check_url,
+    complete_url,
+    find_announced_url,
+    public_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +48,45 @@ def test_anything_else_is_refused_with_the_reason(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why) as caught:
         check_url(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("localhost:8765", "ws://localhost:8765/"),
+        ("  example.org/chat?a=b://c ", "ws://example.org/chat?a=b://c"),
+        ("example.org:443/chat", "wss://example.org:443/chat"),
+        ("example.org?port=:443", "ws://example.org/?port=:443"),
+        ("[::1]:443", "wss://[::1]:443/"),
+        ("//example.org", "ws://example.org/"),
+        ("http://example.org:443", "ws://example.org:443/"),
+        ("HTTPS://example.org", "wss://example.org/"),
+        ("wss://example.org", "wss://example.org/"),
+    ],
+)
+def test_what_a_person_typed_is_completed(text: str, url: str) -> None:
+    assert complete_url(text) == url
+
+
+@pytest.mark.parametrize("text", ["", "  ", "//", "ftp://example.org/", "mailto:me", "ws://", ":1"])
+def test_what_cannot_be_completed_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no WebSocket URL"):
+        complete_url(text)
+
+
+def test_a_public_url_has_no_user_and_a_query_only_if_wanted() -> None:
+    url = "wss://me:secret@example.org:1/path?token=secret"
+    assert public_url(url) == "wss://example.org:1/path"
+    assert public_url(url, query=True) == "wss://example.org:1/path?token=secret"
+
+
+@given(st.text())
+def test_no_text_completed_does_more_than_raise_value_error(text: str) -> None:
+    try:
+        url = complete_url(text)
+    except ValueError:
+        return
+    assert check_url(public_url(url)) == public_url(url)
 
 
 @given(st.text())
