@@ -44,6 +44,7 @@ def page(report: Report) -> str:
     import jinja2  # costly to import, as is what draws; neither is needed without a page
 
     from cli_client.reports import charts
+    from cli_client.reports.drawing import Drawing
 
     settings = {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -59,7 +60,7 @@ def page(report: Report) -> str:
     )
     environment.filters.update(ms=milliseconds, number=number, plural=plural)
     answered = bool(report["latency_ms"]["max"])
-    drawn: dict[str, charts.Drawing] = {}
+    drawn: dict[str, Drawing] = {}
     if answered:
         drawn["by_percentile"] = charts.by_percentile(report)
         if report["histogram"]:
