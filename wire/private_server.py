@@ -19,7 +19,7 @@ START_TIMEOUT = 10.0
 """Seconds; a start takes a tenth of a second, so this suits a machine that is very busy."""
 
 STOP_TIMEOUT = 10.0
-"""Seconds; more than the server's own default grace period, after which it is killed."""
+"""Seconds until the server is killed: its own default grace period."""
 
 
 class PrivateServerError(Exception):
