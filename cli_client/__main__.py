@@ -11,24 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import cloup
+from click.core import ParameterSource
 from cloup.constraints import mutually_exclusive
 
-from cli_client.combining import check_files, combine
+from cli_client.combining import check_files, combine, displaced
 from cli_client.options import (
     CHECK,
     NEW_FILE,
     NEW_FILE_OR_OUTPUT,
     OTHER_COMMANDS,
-    PROXY,
     SCHEDULER,
-    TARGET,
-    TEXT,
+    WITH_VARIABLES,
 )
 from cli_client.outcome import INTERRUPTED, SOME_WRONG, Outcome, discard_output, reason
-from cli_client.settings import LARGEST_REQUEST, Settings, name_of
+from cli_client.settings import LARGEST_REQUEST, STANDARD_INPUT, Settings, name_of
 from wire.address import DEFAULT_URL
 from wire.command import Command
-from wire.values import Count, Header, Origin, Rate, Size, Time, Token
+from wire.values import Count, Rate, Size, Time
 
 if TYPE_CHECKING:
     from cli_client.ledger.result import Result
@@ -58,7 +57,7 @@ Completion, here for bash (zsh_source and fish_source do it for these shells):
 
 
 class Send(Command):
-    """The command, with two more commands in front of its URL."""
+    """The command, with the other commands in front of its URL, and with presets."""
 
     def main(self, args: Any = None, *rest: Any, **extra: Any) -> Any:
         """Run the command, or the other one that the first argument names."""
@@ -76,6 +75,44 @@ class Send(Command):
         if other is not None:
             return other.make_context(other.name, args[1:], *rest, **extra)
         return super().make_context(info_name, args, *rest, **extra)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, with the defaults of the preset that they name."""
+        values, _, _ = self.make_parser(ctx).parse_args(list(args))
+        # An argument that is not given has the library's mark for that.
+        given = {name: value for name, value in values.items() if isinstance(value, str | list)}
+        switches = {name for name, value in values.items() if isinstance(value, bool)}
+        if not (ctx.resilient_parsing or switches & {"help", "version"}):
+            if "preset" in given:
+                ctx.default_map = self._preset_defaults(given, {*given, *switches})
+            elif "fields" in given:
+                raise click.UsageError("--set fills the fields of a preset: give --preset too.")
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadParameter as error:
+            name = None if error.param is None else error.param.name
+            if name is not None and ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP:
+                message = f"{error.message} (from the preset {given['preset']})"
+                raise click.BadParameter(message, ctx, error.param) from None
+            raise
+
+    def _preset_defaults(self, given: dict[str, Any], names: set[str]) -> dict[str, object]:
+        # Costly to import, and not needed without a preset.
+        from cli_client.presets import PresetError, load_preset
+
+        try:
+            preset = load_preset(given["preset"])
+            fields = dict(map(_assignment, given.get("fields", ())))
+            return preset.defaults(self.params, fields, names | displaced(names))
+        except PresetError as error:
+            raise click.UsageError(f"{error}.") from None
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE.", param_hint="--set")
+    return name, value
 
 
 def _other_command(arguments: list[str]) -> Command | None:
@@ -95,7 +132,23 @@ def _other_command(arguments: list[str]) -> Command | None:
         "max_content_width": 100,
     },
 )
-@cloup.argument("url", default=DEFAULT_URL, type=TARGET, metavar="[URL]")
+@cloup.argument("url", default=DEFAULT_URL, type=WITH_VARIABLES["url"], metavar="[URL]")
+@cloup.option_group(
+    "Presets",
+    cloup.option(
+        "--preset",
+        metavar="NAME|FILE.toml|-",
+        help="Take defaults for these options from a preset; - reads it from standard input. "
+        "wsroll-send presets lists those that exist.",
+    ),
+    cloup.option(
+        "--set",
+        "fields",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Fill a field of the preset (repeatable).",
+    ),
+)
 @cloup.option_group(
     "How much",
     cloup.option(
@@ -152,7 +205,7 @@ def _other_command(arguments: list[str]) -> Command | None:
     cloup.option(
         "--template",
         default=DEFAULTS.template,
-        type=TEXT,
+        type=WITH_VARIABLES["text"],
         help="The request; {i} stands for its number, from 0.",
     ),
     cloup.option(
@@ -186,18 +239,26 @@ def _other_command(arguments: list[str]) -> Command | None:
         "--header",
         "headers",
         multiple=True,
-        type=Header(),
+        type=WITH_VARIABLES["header"],
         help="Send a header: 'Name: value' (repeatable).",
     ),
     cloup.option(
         "--subprotocol",
         "subprotocols",
         multiple=True,
-        type=Token(),
+        type=WITH_VARIABLES["subprotocol"],
         help="Ask for a subprotocol (repeatable).",
     ),
-    cloup.option("--origin", type=Origin(), help="Say that a page of this origin connects."),
-    cloup.option("-a", "--basic-auth", metavar="USER:PASSWORD", help="Log in."),
+    cloup.option(
+        "--origin", type=WITH_VARIABLES["origin"], help="Say that a page of this origin connects."
+    ),
+    cloup.option(
+        "-a",
+        "--basic-auth",
+        type=WITH_VARIABLES["login"],
+        metavar="USER:PASSWORD",
+        help="Log in with HTTP Basic authentication.",
+    ),
     cloup.option("--cacert", type=FILE, help="Trust the certificates in this file (PEM)."),
     cloup.option("--cert", type=FILE, help="Certificate to show (PEM)."),
     cloup.option("--key", type=FILE, help="Its private key."),
@@ -205,7 +266,7 @@ def _other_command(arguments: list[str]) -> Command | None:
     cloup.option(
         "-x",
         "--proxy",
-        type=PROXY,
+        type=WITH_VARIABLES["proxy"],
         metavar="URL",
         help="Go through an HTTP or SOCKS proxy.  [default: that of the environment, but for this "
         "machine; '' for none]",
@@ -228,19 +289,21 @@ def _other_command(arguments: list[str]) -> Command | None:
         help="How long without any reply, until what is in flight is given up.",
     ),
     cloup.option(
+        "--max-time",
+        type=Time(),
+        help="End the run after this time, whatever is left; that is never sent.",
+    ),
+    cloup.option(
         "--retries",
         type=Count(0, 10**6),
         default=DEFAULTS.retries,
         help="How many times in a row a connection that died is opened again.",
     ),
     cloup.option(
-        "--no-resend",
-        "resend",
-        is_flag=True,
-        flag_value=False,
-        default=True,
-        show_default=False,
-        help="Count what was in flight on a connection that died as missing; do not send it again.",
+        "--resend/--no-resend",
+        default=None,
+        help="Whether to send again what was in flight on a connection that died, or count it as "
+        "missing.  [default: --resend]",
     ),
     cloup.option(
         "--linger",
@@ -265,6 +328,11 @@ def _other_command(arguments: list[str]) -> Command | None:
         type=CHECK,
         help="Fail unless this holds: 'p99<5ms', 'rate>20000', 'errors==0' (repeatable).",
     ),
+    cloup.option(
+        "--strict",
+        is_flag=True,
+        help="Status 1 if anything failed on the way, even if it was mended (RECOVERED).",
+    ),
     cloup.option("--json", type=NEW_FILE_OR_OUTPUT, help="Write the report; - prints it."),
     cloup.option("--html", type=NEW_FILE, help="Write the report as a page."),
     cloup.option("--csv", type=NEW_FILE, help="Write one line per second."),
@@ -278,6 +346,8 @@ def main(
     context: click.Context,
     /,
     *,
+    preset: str | None,
+    fields: tuple[str, ...],
     with_server: bool,
     dask: str | None,
     quiet: bool,
@@ -299,18 +369,18 @@ def main(
         raise click.UsageError("standard output is closed: send it to a file or to /dev/null.")
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (it is there to the end)
-    given = {
-        name
-        for name in context.params
-        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-    }
-    settings = combine(options, given, dask)
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = {name for name, source in sources.items() if source is ParameterSource.COMMANDLINE}
+    chosen = {name for name, source in sources.items() if source is not ParameterSource.DEFAULT}
+    settings = combine(options, given, chosen, dask)
+    if preset == "-" and settings.file == STANDARD_INPUT:
+        raise click.UsageError("--preset - and --file - both read standard input: use a file.")
     check_files(settings.file, json, html, csv, hdr, settings.ledger)
     if with_server and dask is not None:
         raise click.UsageError(
             "--with-server serves this machine only: give the workers of --dask a URL."
         )
-    if with_server and given & {"url", "unix"}:
+    if with_server and chosen & {"url", "unix"}:
         raise click.UsageError("--with-server has a server of its own: give no URL with it.")
     outcome = Outcome(
         progress=progress,

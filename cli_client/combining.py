@@ -1,5 +1,6 @@
 """What the options make together: the settings of a run, or why they contradict each other."""
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,35 +10,67 @@ import click
 
 from cli_client.settings import Settings, name_of
 
-__all__ = ["check_files", "combine"]
+__all__ = ["check_files", "combine", "displaced"]
 
 DEFAULTS = Settings()
 
+ALTERNATIVES: tuple[tuple[set[str], ...], ...] = (
+    ({"messages"}, {"duration"}),
+    ({"template", "size"}, {"file"}, {"corpus"}),
+    ({"with_server"}, {"url", "unix"}, {"dask"}),
+    ({"dask"}, {"ledger"}),
+)
+"""Options of which one set excludes the others."""
 
-def combine(options: Mapping[str, Any], given: set[str], dask: str | None) -> Settings:
+COMPANIONS = {"cert": {"key"}}
+"""Options that say more about another one: a new value of that one makes them meaningless."""
+
+
+def displaced(given: set[str]) -> set[str]:
+    """Return the options of a preset that give way to the options on the command line.
+
+    Args:
+        given: The names of those on the command line.
+    """
+    gone: set[str] = set()
+    for alternatives in ALTERNATIVES:
+        if any(names & given for names in alternatives):
+            gone.update(*(names for names in alternatives if not names & given))
+    for name, companions in COMPANIONS.items():
+        if name in given:
+            gone |= companions
+    return gone - given
+
+
+def combine(
+    options: Mapping[str, Any], given: set[str], chosen: set[str], dask: str | None
+) -> Settings:
     """Return the settings.
 
     Args:
         options: The values of the options that are settings, by the names of these.
         given: The names of the options that are on the command line.
+        chosen: Those and the names of the options that a preset supplies.
         dask: The address of a cluster, if the run is to be spread over one.
 
     Raises:
         UsageError: If they contradict each other.
     """
-    options = {**options, "messages": _messages(options, given)}
-    sources = [name for name in ("template", "size", "file", "corpus") if name in given]
+    if options["resend"] is None:
+        options = {**options, "resend": DEFAULTS.resend}
+    options = _give_way({**options, "messages": _messages(options, chosen)}, given)
+    sources = [name for name in ("template", "size", "file", "corpus") if name in chosen]
     if len(sources) > 1 and sources != ["template", "size"]:
         raise click.UsageError(
             f"two kinds of requests: --{sources[0]} and --{sources[1]}. Give one of them."
         )
     if options["ramp"] and options["duration"] and options["ramp"] > options["duration"]:
         raise click.UsageError("--ramp takes longer than --duration.")
-    if options["basic_auth"] is not None and ":" not in options["basic_auth"]:
-        raise click.BadParameter("it is no USER:PASSWORD.", param_hint="--basic-auth")
     _check_size(options)
     _check_certificates(options)
-    return Settings(**{**options, **_spread(options, dask)})
+    settings = Settings(**{**options, **_spread(options, dask)})
+    values = {name: os.environ[name] for name in settings.asked_variables()}
+    return dataclasses.replace(settings, variables=values)
 
 
 def check_files(*paths: Path | None) -> None:
@@ -53,8 +86,23 @@ def check_files(*paths: Path | None) -> None:
         raise click.UsageError(f"{twice.pop()} is given for two ends: name another file.")
 
 
-def _messages(options: Mapping[str, Any], given: set[str]) -> int | None:
-    if options["messages"] is not None or {"duration", "file"} & given:
+def _give_way(options: Mapping[str, Any], given: set[str]) -> Mapping[str, Any]:
+    """Return the options, with values of a preset changed that contradict one that is given."""
+    changed: dict[str, Any] = {}
+    ramp, duration = options["ramp"], options["duration"]
+    processes, connections = options["processes"], options["connections"]
+    if ramp and duration and ramp > duration and len({"ramp", "duration"} & given) == 1:
+        changed["duration" if "ramp" in given else "ramp"] = ramp if "ramp" in given else duration
+    if processes and connections and processes > connections:
+        if "processes" not in given:
+            changed["processes"] = connections
+        elif "connections" not in given:
+            changed["connections"] = processes
+    return {**options, **changed}
+
+
+def _messages(options: Mapping[str, Any], chosen: set[str]) -> int | None:
+    if options["messages"] is not None or {"duration", "file"} & chosen:
         messages: int | None = options["messages"]
         return messages
     if options["corpus"]:

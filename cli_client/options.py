@@ -9,21 +9,65 @@ import click
 from click.shell_completion import CompletionItem
 
 from cli_client.reports.checks import parse_check
-from wire.values import WebSocketURL
+from cli_client.secrets import expand, variables
+from wire.values import Header, Origin, Token, WebSocketURL
 
 __all__ = [
     "CHECK",
     "NEW_FILE",
     "NEW_FILE_OR_OUTPUT",
     "OTHER_COMMANDS",
-    "PROXY",
     "SCHEDULER",
-    "TARGET",
-    "TEXT",
+    "WITH_VARIABLES",
 ]
 
-OTHER_COMMANDS = ("compare", "selftest")
+OTHER_COMMANDS = ("compare", "presets", "selftest")
 """Commands that may stand in the place of a URL; each is the main of a module of its name."""
+
+
+class WithVariables(click.ParamType[Any]):
+    """A text in which {env:NAME} stands for an environment variable.
+
+    Args:
+        kind: What the text must be once its variables are filled in.
+    """
+
+    def __init__(self, kind: click.ParamType[Any]) -> None:
+        self.kind = kind
+        self.name = kind.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text as it was given, if it is what it must be."""
+        if not isinstance(value, str) or not variables(value):
+            return self.kind.convert(value, param, ctx)
+        for name in variables(value):
+            if name not in os.environ:
+                self.fail(f"the environment has no variable {name}.", param, ctx)
+        try:
+            self.kind.convert(expand(value, os.environ), param, ctx)
+        except click.BadParameter:
+            # The reason that this has would show what may be secret.
+            why = f"{value!r} is not a {self.name} once its variables are filled in."
+            self.fail(why, param, ctx)
+        return self.kind.convert(value, param, ctx) if self.kind is HEADER else value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer what may stand in its place."""
+        return self.kind.shell_complete(ctx, param, incomplete)
+
+
+class Login(click.ParamType[Any]):
+    """A user name and a password: USER:PASSWORD."""
+
+    name = "login"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text."""
+        if ":" not in value:
+            self.fail("it is not USER:PASSWORD.", param, ctx)
+        return TEXT.convert(value, param, ctx)
 
 
 class Scheduler(click.ParamType[Any]):
@@ -110,9 +154,19 @@ class Target(WebSocketURL):
 
 
 CHECK = CheckOfReport()
+HEADER = Header()
 NEW_FILE = NewFile(dir_okay=False, writable=True, path_type=Path)
 NEW_FILE_OR_OUTPUT = NewFile(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
-PROXY = Proxy()
 SCHEDULER = Scheduler()
-TARGET = Target()
 TEXT = Text()
+
+# The texts that may have secrets in them, or differ from machine to machine.
+WITH_VARIABLES = {
+    "header": WithVariables(HEADER),
+    "login": WithVariables(Login()),
+    "origin": WithVariables(Origin()),
+    "proxy": WithVariables(Proxy()),
+    "subprotocol": WithVariables(Token()),
+    "text": WithVariables(TEXT),
+    "url": WithVariables(Target()),
+}

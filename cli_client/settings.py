@@ -1,11 +1,13 @@
 """What can be set on a run; the options of the command are these, one to one."""
 
 import dataclasses
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
-from wire.address import DEFAULT_URL
+from cli_client.secrets import expand, mask, mask_login, mask_url, variables
+from wire.address import DEFAULT_URL, check_url
 from wire.exchange import REQUEST_TEMPLATE
 
 __all__ = [
@@ -14,7 +16,6 @@ __all__ = [
     "Expected",
     "Settings",
     "name_of",
-    "without_password",
 ]
 
 Expected = Literal["number", "echo", "any"]
@@ -24,8 +25,6 @@ STANDARD_INPUT = Path("-")
 
 LARGEST_REQUEST = 2**24
 """Bytes of the largest request that can be sent."""
-
-_SECRETS = {"authorization", "cookie", "proxy-authorization"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +37,8 @@ class Settings:
     messages: int | None = 10_000
     """How many; None: as many as the duration, the file or the corpus makes."""
     duration: float | None = None
+    max_time: float | None = None
+    """When the run ends whatever is left; None: when it is done."""
     connections: int = 1
     processes: int = 1
     window: int = 64
@@ -67,37 +68,70 @@ class Settings:
     timeout: float = 10.0
     close_timeout: float = 5.0
     linger: float = 0.01
-    """How long replies too many are waited for, after the last one."""
+    """How long to wait for duplicate replies after the last reply."""
     retries: int = 10
     """How many times in a row a connection is opened again, and a request sent again."""
     resend: bool = True
+    strict: bool = False
+    """Whether a run in which something failed and was mended has the status 1."""
 
     ledger: Path | None = None
 
-    def for_report(self) -> dict[str, Any]:
-        """Return the settings as plain data, without passwords."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The values of the environment variables that the texts ask for; in no report."""
+
+    def expanded(self) -> "Settings":
+        """Return the settings with the values of the environment variables in the texts.
+
+        For what is sent alone: errors and reports show the texts as they were given.
+        """
+        values = {name: _expand(value, self.variables) for name, value in self._texts().items()}
+        return dataclasses.replace(self, **{**values, "url": check_url(values["url"])})
+
+    def asked_variables(self) -> set[str]:
+        """Return the names of the environment variables that the texts ask for."""
+        return {name for value in self._texts().values() for name in _variables(value)}
+
+    def for_report(self, chosen_subprotocols: Collection[str] = ()) -> dict[str, Any]:
+        """Return the settings as plain data, with what may be secret masked.
+
+        Args:
+            chosen_subprotocols: The subprotocols that the server chose; they are no secrets.
+        """
         shown = {
             name: str(value) if isinstance(value, Path) else value
             for name, value in dataclasses.asdict(self).items()
+            if name != "variables"
         }
-        shown["headers"] = [
-            [name, "***" if name.lower() in _SECRETS else value] for name, value in self.headers
+        shown["headers"] = [[name, mask(value)] for name, value in self.headers]
+        shown["subprotocols"] = [
+            name if name in chosen_subprotocols else mask(name) for name in self.subprotocols
         ]
-        shown["subprotocols"] = list(self.subprotocols)
-        shown["basic_auth"] = self.basic_auth and self.basic_auth.partition(":")[0] + ":***"
-        shown["url"] = without_password(self.url)
-        shown["proxy"] = self.proxy and without_password(self.proxy)
+        shown["basic_auth"] = self.basic_auth and mask_login(self.basic_auth)
+        shown["url"] = mask_url(self.url)
+        shown["proxy"] = self.proxy and mask_url(self.proxy)
         return shown
+
+    def _texts(self) -> dict[str, Any]:
+        """Return the settings that are texts, or made of texts."""
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, str | tuple)}
+
+
+def _variables(value: str | tuple[Any, ...]) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from variables(value)
+    else:
+        for each in value:
+            yield from _variables(each)
+
+
+def _expand(value: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return expand(value, values)
+    return tuple(_expand(each, values) for each in value)
 
 
 def name_of(file: Path) -> str:
     """Return a file's name for a person."""
     return "standard input" if file == STANDARD_INPUT else str(file)
-
-
-def without_password(url: str) -> str:
-    """Return a URL with its password, if it has one, made illegible."""
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")).geturl()

@@ -3,7 +3,7 @@
 import functools
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 __all__ = [
     "DEFAULT_HOST",
@@ -42,6 +42,9 @@ def check_url(text: str) -> str:
         raise ValueError(complaint + "it names no host")
     if parts.username is not None and not parts.password:
         raise ValueError(complaint + "it has a user name without a password")
+    if ":" in unquote(parts.username or ""):
+        # RFC 7617, section 2: Basic authentication cannot send one.
+        raise ValueError(complaint + "its user name must not have a colon (%3A) in it")
     try:
         parts.hostname.encode("idna")
     except UnicodeError:

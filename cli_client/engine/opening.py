@@ -19,7 +19,8 @@ from websockets.uri import WebSocketURI, parse_uri
 
 from cli_client.engine.connection import Connection
 from cli_client.engine.protocol import RequestProtocol
-from cli_client.settings import Settings, without_password
+from cli_client.secrets import mask_url
+from cli_client.settings import Settings
 from wire.address import is_loopback
 from wire.failure import Cause, explain, reason_of
 from wire.tls import TLSError, client_context
@@ -50,12 +51,12 @@ class Opener:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._shown = mask_url(settings.url)
+        self._settings = settings = settings.expanded()
         self._uri: WebSocketURI = parse_uri(settings.url)
         self._tls = _tls(settings) if self._uri.secure else None
         self._proxy = None if settings.unix else _proxy(settings, self._uri)
-        self._shown = without_password(settings.url)
-        self._proxy_shown = f"the proxy {without_password(self._proxy or '')}"
+        self._proxy_shown = f"the proxy {mask_url(self._proxy or '')}"
         headers = settings.headers
         if settings.basic_auth is not None:
             credentials = base64.b64encode(settings.basic_auth.encode()).decode()

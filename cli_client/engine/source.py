@@ -16,6 +16,7 @@ from itertools import count, cycle, islice
 from typing import BinaryIO, Protocol, cast
 
 from cli_client.engine.corpus import edges
+from cli_client.secrets import expand
 from cli_client.settings import LARGEST_REQUEST, STANDARD_INPUT, Settings, name_of
 from cli_client.share import Share
 
@@ -247,7 +248,8 @@ def _count_lines(file: BinaryIO, limit: int | None) -> int:
 
 def template_payloads(settings: Settings) -> Iterator[bytes]:
     """Return the payloads of a template, from number 0 on, for ever."""
-    before, *rest = (part.encode() for part in settings.template.split("{i}"))
+    template = expand(settings.template, settings.variables)
+    before, *rest = (part.encode() for part in template.split("{i}"))
     size = settings.size
     if len(rest) == 1 and size is None:
         after = rest[0]

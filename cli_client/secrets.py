@@ -1,0 +1,77 @@
+"""Secrets: how options take them from the environment, and what a report shows in their place.
+
+``{env:NAME}`` stands for the value of an environment variable in every option that is a text. The
+value is filled in where it is sent; everything that a person sees has the field itself, so that a
+report has no secret and yet says how to repeat the run. What was given without a field is masked.
+"""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+__all__ = ["MASK", "expand", "mask", "mask_login", "mask_url", "variables"]
+
+MASK = "***"
+
+_FIELD = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+
+_PUBLIC = re.compile(r"(basic|bearer|digest|token|apikey) +|[;,]? *[\w.-]+=", re.I)
+"""What may stand beside a field without being a secret: a scheme of RFC 9110, a value's name."""
+
+
+def variables(text: str) -> list[str]:
+    """Return the names of the environment variables that a text asks for."""
+    return _FIELD.findall(text)
+
+
+def expand(text: str, values: Mapping[str, str]) -> str:
+    """Return a text with the values of its variables.
+
+    Raises:
+        KeyError: If one has no value.
+    """
+    return _FIELD.sub(lambda found: values[found[1]], text)
+
+
+def mask(text: str) -> str:
+    """Return what to show of a text that may be secret: its fields alone."""
+    if not text:
+        return text
+    # Every other part is the name of a variable.
+    parts = _FIELD.split(text)
+    return "".join(
+        f"{{env:{part}}}" if place % 2 else _mask_beside_field(part, alone=len(parts) == 1)
+        for place, part in enumerate(parts)
+    )
+
+
+def _mask_beside_field(part: str, alone: bool) -> str:
+    return part if not part or (not alone and _PUBLIC.fullmatch(part)) else MASK
+
+
+def mask_login(login: str) -> str:
+    """Return ``user:password`` with the password masked; all of it if there is no password."""
+    user, colon, password = _split_login(login)
+    return f"{user}:{mask(password)}" if colon and password else mask(user) + colon
+
+
+def _split_login(login: str) -> tuple[str, str, str]:
+    # Not at the colon within a field.
+    found = re.match(r"((?:\{env:\w+\}|[^:])*)(:?)(.*)", login, re.DOTALL)
+    assert found is not None
+    return found[1], found[2], found[3]
+
+
+def mask_url(url: str) -> str:
+    """Return a URL with its password and the values of its query masked."""
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    query = "&".join(map(_mask_value, parts.query.split("&")))
+    return parts._replace(
+        netloc=(mask_login(login) if at else "") + at + host, query=query
+    ).geturl()
+
+
+def _mask_value(pair: str) -> str:
+    name, equals, value = pair.partition("=")
+    return f"{name}={mask(value)}" if equals else mask(pair)

@@ -1,0 +1,156 @@
+"""Secrets: what a report shows in their place, and how they come from the environment."""
+
+import json
+import os
+
+import pytest
+
+from cli_client.secrets import expand, mask, mask_login, mask_url, variables
+from cli_client.settings import Settings
+from tests.cli_client.liars import ServerConnection, reply_to, serving
+from tests.cli_client.sending import report, send
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("secret", "***"),
+        ("Bearer secret", "***"),
+        ("Bearer {env:TOKEN}", "Bearer {env:TOKEN}"),
+        ("{env:TOKEN}", "{env:TOKEN}"),
+        ("session={env:ID}; theme=secret", "session={env:ID}***"),
+        ("session={env:ID}; user={env:USER}", "session={env:ID}; user={env:USER}"),
+        ("secret{env:REST}", "***{env:REST}"),
+        ("secret {env:REST}", "***{env:REST}"),
+        ("{env:}", "***"),
+        ("{ENV:X}", "***"),
+    ],
+)
+def test_a_value_is_masked_but_for_its_variables(text: str, shown: str) -> None:
+    assert mask(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("login", "shown"),
+    [
+        ("user:secret", "user:***"),
+        ("user:secret:word", "user:***"),
+        ("secret:", "***:"),
+        ("secret", "***"),
+        ("user:{env:PW}", "user:{env:PW}"),
+        ("{env:USER}:{env:PW}", "{env:USER}:{env:PW}"),
+        ("{env:LOGIN}", "{env:LOGIN}"),
+    ],
+)
+def test_a_login_is_masked_but_for_its_user(login: str, shown: str) -> None:
+    assert mask_login(login) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ws://host/path", "ws://host/path"),
+        ("ws://user:secret@host:1/", "ws://user:***@host:1/"),
+        ("http://secret@host:1", "http://***@host:1"),
+        ("wss://host/?access_token=secret&v=secret", "wss://host/?access_token=***&v=***"),
+        ("wss://host/?secret", "wss://host/?***"),
+        ("wss://host/?a=secret=secret", "wss://host/?a=***"),
+        ("wss://host/?token={env:TOKEN}", "wss://host/?token={env:TOKEN}"),
+        ("wss://{env:HOST}:443/{env:PATH}", "wss://{env:HOST}:443/{env:PATH}"),
+        ("wss://u:p@ss@host/", "wss://u:***@host/"),
+    ],
+)
+def test_a_url_is_masked_in_its_password_and_query(url: str, shown: str) -> None:
+    assert mask_url(url) == shown
+
+
+def test_variables_are_filled_in() -> None:
+    assert variables("{env:A} {env:B_1} {env:1} {i}") == ["A", "B_1"]
+    assert expand("{env:A}{env:A}{i}", {"A": "{env:A}"}) == "{env:A}{env:A}{i}"
+
+
+def test_settings_are_expanded_where_they_are_texts() -> None:
+    settings = Settings(
+        url="ws://{env:A}",
+        headers=(("X", "{env:A}"),),
+        subprotocols=("{env:A}",),
+        template="{env:A}{i}",
+        variables={"A": "b"},
+    )
+    assert settings.asked_variables() == {"A"}
+    expanded = settings.expanded()
+    assert expanded.url == "ws://b/"
+    assert expanded.headers == (("X", "b"),)
+    assert expanded.subprotocols == ("b",)
+    assert expanded.template == "b{i}"
+    assert "variables" not in settings.for_report()
+
+
+def test_a_subprotocol_is_shown_if_the_server_chose_it() -> None:
+    shown = Settings(subprotocols=("chat", "bearer-secret")).for_report({"chat"})
+    assert shown["subprotocols"] == ["chat", "***"]
+
+
+# Through the command.
+
+SECRETS = {name: f"hush-{name.lower()}" for name in ("TOKEN", "PASSWORD", "QUERY", "KEY", "WORD")}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_secrets_reach_the_server_and_no_report(processes: int) -> None:
+    requests = []
+
+    async def handle(websocket: ServerConnection) -> None:
+        requests.append(websocket.request)
+        async for message in websocket:
+            await websocket.send(reply_to(message))
+
+    with serving(handle) as url:
+        host = url.removeprefix("ws://").rstrip("/")
+        done = report(
+            *(f"ws://{host}/?q={{env:QUERY}}&plain=hush-plain", "-n", 2, "-c", 2),
+            *("-H", "X-Api-Key: {env:KEY}", "-H", "X-Plain: hush-plain"),
+            *("-a", "me:{env:PASSWORD}", "--subprotocol", "bearer.{env:TOKEN}"),
+            *("--template", "{env:WORD} {i}", "--processes", processes),
+            env={**os.environ, **SECRETS},
+        )
+    assert done.status == 0
+    head = requests[0]
+    assert head.path == "/?q=hush-query&plain=hush-plain"
+    assert head.headers["X-Api-Key"] == "hush-key"
+    assert head.headers["Sec-WebSocket-Protocol"] == "bearer.hush-token"
+    settings = done.report["settings"]
+    assert settings["url"].endswith("/?q={env:QUERY}&plain=***")
+    assert settings["headers"] == [["X-Api-Key", "{env:KEY}"], ["X-Plain", "***"]]
+    assert settings["basic_auth"] == "me:{env:PASSWORD}"
+    assert settings["template"] == "{env:WORD} {i}"
+    assert "hush" not in json.dumps(done.report)
+
+
+def test_an_error_shows_no_secret(unused_port: int) -> None:
+    url = f"ws://me:hush-pw@127.0.0.1:{unused_port}/{{env:WORD}}?token=hush-token"
+    done = send(url, "-n", 1, env={**os.environ, **SECRETS})
+    (line,) = done.stderr.splitlines()
+    assert "refused" in line
+    assert "hush" not in line
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["-H", "A: {env:UNSET_HERE}"], "the environment has no variable UNSET_HERE."),
+        (["--template", "{env:UNSET_HERE}{i}"], "--template"),
+        (["ws://{env:UNSET_HERE}/"], "no variable UNSET_HERE"),
+        (["-a", "{env:TOKEN}"], "--basic-auth"),
+        (["ws://{env:SPACED}/"], "is not a url once its variables are filled in."),
+        (["-H", "A: {env:LINES}"], "is not a header once its variables are filled in."),
+    ],
+)
+def test_a_variable_that_does_not_fit_is_refused(options: list[str], named: str) -> None:
+    extra = {"TOKEN": "hush", "SPACED": "hush hush", "LINES": "hush\r\nhush"}
+    done = send(*options, env={**os.environ, **extra})
+    (line,) = done.stderr.splitlines()
+    assert named in line
+    assert "hush" not in line
+    assert done.returncode == 2
