@@ -10,6 +10,8 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
 
 demo: .venv/run ## start a private server, send 10,000 requests, check every reply
+	@$(BIN)/python -c 'from wire import frames; exit(frames.LANGUAGE != "C")' \
+		|| echo "Frames in plain Python: for full speed install a C compiler, then make clean." >&2
 	@$(BIN)/wsroll-send --with-server
 
 server: .venv/run ## serve ws://localhost:8765/ and the page at http://localhost:8765/
@@ -26,16 +28,17 @@ check: .venv/dev ## check style and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/python -m tests.wire.c_compiler
 
 bench: .venv/bench ## measure server and sender beside their peers, write benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove the environment and all that was built
-	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv build dist *.egg-info wire/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Three stamps, each a layer on the one before: the commands, the window, the tests.
-.venv/run: pyproject.toml requirements.txt
+.venv/run: pyproject.toml requirements.txt wire/frames_native.c
 	@echo "Setting up .venv (once) ..." >&2
 	@$(PYTHON) -m venv .venv
 	@$(PIP) --editable .
