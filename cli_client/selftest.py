@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 import cloup
@@ -25,14 +25,16 @@ WIDTH = 100
 def main() -> int:
     """See the checker catch each kind of fault.
 
-    Sends requests to a private server through a proxy that drops, duplicates, reorders, corrupts,
-    delays, truncates and cuts, one fault at a time, and holds the report of each run against what
-    was done to it. The first run goes through untouched. Takes about ten seconds.
+    Sends requests to a private server through a proxy that breaks the path on purpose, one fault
+    at a time: it drops, duplicates, reorders, corrupts, delays and truncates replies, pushes
+    messages of its own, closes and cuts connections, and fails handshakes. Compares the report of
+    each run with what was done to it. The first runs have no fault and must pass. Takes about ten
+    seconds.
 
-    The one thing that no checker can see is a number that became another one from 1 to 100 on the
-    way: only the server knows which it drew.
+    No checker can see one fault: a number that became another one from 1 to 100 on the way. Only
+    the server knows which it drew.
 
-    The exit status is 0 if each fault was caught and named, and the untouched run had none; else 1.
+    The exit status is 0 if each fault was caught and named, and each sound run passed; else 1.
     """
     # Costly to import, and not needed for --help.
     from cli_client.engine.run import RunError
@@ -40,10 +42,10 @@ def main() -> int:
 
     try:
         return _test_all()
-    except BrokenPipeError:  # whoever read it has had enough: click ends quietly
+    except BrokenPipeError:  # the reader has closed the pipe: click ends quietly
         raise
     except OSError as error:
-        sys.stdout = None  # if that takes no more, the interpreter would complain again at exit
+        sys.stdout = None  # or the interpreter would report the error again at exit
         reason = error.strerror or str(error) or type(error).__name__
     except (PrivateServerError, RunError) as error:
         reason = str(error)
@@ -52,38 +54,45 @@ def main() -> int:
 
 
 def _test_all() -> int:
-    from cli_client.faults.cases import CLEAN, FAULTS
-    from cli_client.faults.judging import amiss
+    from cli_client.faults.cases import FAULTS, SOUND
+    from cli_client.faults.judging import mismatches
     from cli_client.faults.table import head, row
     from cli_client.faults.trial import background_loop, try_out
+    from cli_client.reports.wording import plural
     from wire.private_server import private_server
 
     width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
     click.echo(head())
-    unseen = []
+    failed = []
     with _noted_interrupts() as interrupts, private_server() as server, background_loop() as loop:
-        for case in (CLEAN, *FAULTS):
+        for case in (*SOUND, *FAULTS):
             trial = try_out(case, server, loop)
             if interrupts:
                 break
-            wrong = amiss(case, trial)
-            if wrong:
-                unseen.append(case.name)
-            click.echo(row(case, trial.report, wrong, width))
+            found = mismatches(case, trial)
+            if found:
+                failed.append(case)
+            click.echo(row(case, trial.report, found, width))
     if interrupts:
         raise KeyboardInterrupt
-    missed = [name for name in unseen if name != CLEAN.name]
+    missed = [case.name for case in FAULTS if case in failed]
+    blamed = [case.name for case in SOUND if case in failed]
     click.echo(
-        f"{len(FAULTS)} faults, {len(FAULTS) - len(missed)} caught"
-        + (f", not: {', '.join(missed)}" if missed else "")
-        + f"; the clean run {'had some' if CLEAN.name in unseen else 'had none'}"
+        f"{plural(len(FAULTS), 'fault')}: {_count(FAULTS, 'caught', missed)}; "
+        f"{plural(len(SOUND), 'sound run')}: {_count(SOUND, 'passed', blamed)}"
     )
-    return 1 if unseen else 0
+    return 1 if failed else 0
+
+
+def _count(cases: Sequence[object], verb: str, failed: Sequence[str]) -> str:
+    """Return '3 caught, not: greeting'."""
+    good = f"{len(cases) - len(failed)} {verb}"
+    return f"{good}, not: {', '.join(failed)}" if failed else good
 
 
 @contextlib.contextmanager
 def _noted_interrupts() -> Iterator[list[int]]:
-    """Take Ctrl-C down while a run cannot heed it, so that what was begun is ended in order."""
+    """Note Ctrl-C while no run can handle it, so that what was started is stopped in order."""
     interrupts: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
     try:

@@ -1,43 +1,52 @@
-"""The table of faults: what the proxy does, and what the sender has to report of it.
+"""The cases of the self-test: what is broken, and what the sender must report of it.
 
-One fault is out of reach of any checker, so it is not among them: a number that became another one
-from 1 to 100. Only the server knows which it drew.
+No checker can see one fault, so it is not among them: a number that became another one from 1 to
+100. Only the server knows which it drew.
 """
 
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
-from cli_client.faults import mischief
-from cli_client.faults.mischief import DELAY
-from cli_client.faults.proxy import Mischief
+from cli_client.faults import doormen, mischief
+from cli_client.faults.mischief import DELAY, PUSHES
+from cli_client.faults.proxy import Doorman, Mischief, let_in
 from cli_client.ledger.numbers import ENOUGH
 from cli_client.settings import Settings
 
-__all__ = ["CLEAN", "FAULTS", "REQUEST", "Case"]
+__all__ = ["CLEAN", "FAULTS", "REQUEST", "SOME", "SOUND", "Case"]
 
 REQUEST = b"Request 250"
 """The request whose reply is tampered with."""
 
+SOME: Final = None
+"""A count above 0 that depends on time."""
+
+TIMEOUT = 0.6
+"""Seconds; more than DELAY, and as little as a busy machine allows."""
+
 USUAL = Settings(messages=500)
-IMPATIENT = Settings(messages=500, timeout=1.0)
-"""For the faults that show in a time-out alone."""
+IMPATIENT = Settings(messages=500, timeout=TIMEOUT)
+"""For the faults that only show in a time-out."""
+ONE_BY_ONE = Settings(messages=500, window=1, retries=1)
 
 LOST = ("in_flight_when_lost",)
 OPENED_AGAIN = ("reconnects", *LOST)
 SENT_AGAIN = ("resent", *OPENED_AGAIN)
-"""What a connection that died left behind, as far as the sender went on."""
+"""The counts that are above 0 after a connection died, as far as the sender went on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A fault, and what the report of a run with it has to be."""
+    """Something that is broken, and what the report of a run with it must be."""
 
     name: str
-    mischief: Mischief
-    ledger: dict[str, int] = field(default_factory=dict)
-    """The faults that the ledger counts, and no others."""
+    verdict: Literal["pass", "fail"] = "fail"
+    mischief: Mischief = mischief.leave_alone
+    doorman: Doorman = let_in
+    ledger: dict[str, int | None] = field(default_factory=dict)
+    """The counts of faults that are not 0; SOME if the count depends on time."""
     says: tuple[str, ...] = ()
-    """What is found in the errors, warnings and closes; of the errors, each has one of these."""
-    passes: bool = False
+    """What the report says of it; each of its errors contains one of these."""
     attempts: tuple[str, ...] = ()
     """The counts of attempts that are not 0."""
     slowest_ms: float = 0.0
@@ -45,7 +54,25 @@ class Case:
     settings: Settings = USUAL
 
 
-CLEAN = Case(name="none", mischief=mischief.leave_alone, passes=True)
+CLEAN = Case(name="none", verdict="pass")
+
+SOUND = (
+    CLEAN,
+    Case(
+        name="delay within the time-out",
+        mischief=mischief.delay,
+        verdict="pass",
+        slowest_ms=DELAY * 1000 * 0.99,
+    ),
+    Case(
+        name="one number over and over",
+        mischief=mischief.repeat_a_number,
+        says=("the numbers in the replies are not evenly spread",),
+        verdict="pass",
+        settings=Settings(messages=2 * ENOUGH),
+    ),
+)
+"""Runs in which each request gets its own right reply in time: they must pass."""
 
 FAULTS = (
     Case(
@@ -72,7 +99,7 @@ FAULTS = (
         mischief=mischief.stray,
         ledger={"missing": 1, "unsolicited": 1},
         says=("Request 250: its reply strayed to connection ", "Request 250 got no reply: "),
-        settings=Settings(messages=500, timeout=1.0, connections=2),
+        settings=Settings(messages=500, timeout=TIMEOUT, connections=2),
     ),
     Case(
         name="reply to no request",
@@ -81,10 +108,23 @@ FAULTS = (
         says=("a reply that nobody asked for: Nobody asked for this",),
     ),
     Case(
-        name="delay within the time-out",
-        mischief=mischief.delay,
-        passes=True,
-        slowest_ms=DELAY * 1000 * 0.99,
+        name="pushes between replies",
+        mischief=mischief.push,
+        ledger={"unsolicited": PUSHES},
+        says=("a reply that nobody asked for: push ",),
+    ),
+    Case(
+        name="greeting",
+        doorman=doormen.greet,
+        ledger={"unsolicited": 1},
+        says=("a reply that nobody asked for: welcome",),
+    ),
+    Case(
+        name="reply lost, another without end",
+        mischief=mischief.repeat_the_next,
+        ledger={"missing": 1, "duplicate": SOME},
+        says=("Request 250 got no reply: ", "Request 251: a reply too many"),
+        settings=IMPATIENT,
     ),
     Case(
         name="reply after the time-out",
@@ -118,13 +158,6 @@ FAULTS = (
         says=("Request 250: expected ': ' and a number from 1 to 100",),
     ),
     Case(
-        name="one number over and over",
-        mischief=mischief.repeat_a_number,
-        says=("the numbers in the replies are not evenly spread",),
-        passes=True,
-        settings=Settings(messages=2 * ENOUGH),
-    ),
-    Case(
         name="binary in place of text",
         mischief=mischief.make_binary,
         ledger={"wrong": 1},
@@ -140,14 +173,14 @@ FAULTS = (
         name="connection cut between frames",
         mischief=mischief.cut_between_frames,
         says=("closed by the network, code 1006",),
-        passes=True,
+        verdict="pass",
         attempts=SENT_AGAIN,
     ),
     Case(
         name="connection cut inside a frame",
         mischief=mischief.end_inside_a_frame,
         says=("closed by the network, code 1006",),
-        passes=True,
+        verdict="pass",
         attempts=SENT_AGAIN,
     ),
     Case(
@@ -161,8 +194,8 @@ FAULTS = (
     Case(
         name="connection gone silent",
         mischief=mischief.go_silent,
-        says=("no reply came for 1 s, nor a pong",),
-        passes=True,
+        says=(f"no reply came for {TIMEOUT:g} s, nor a pong",),
+        verdict="pass",
         attempts=SENT_AGAIN,
         settings=IMPATIENT,
     ),
@@ -170,8 +203,25 @@ FAULTS = (
         name="connection closed, code 1011",
         mischief=mischief.close_as_broken,
         says=("closed by the server, code 1011: out of numbers",),
-        passes=True,
+        verdict="pass",
         attempts=SENT_AGAIN,
+    ),
+    Case(
+        name="connections drained",
+        mischief=mischief.drain,
+        verdict="pass",
+        says=("closed by the server, code 1012: restarting",),
+        attempts=SENT_AGAIN,
+        settings=Settings(messages=2000, connections=5, window=8),
+    ),
+    Case(
+        name="refusals after a death",
+        mischief=mischief.cut_between_frames,
+        doorman=doormen.refuse_after_mischief,
+        ledger={"missing": 1, "never_sent": 249},
+        says=("HTTP 503", "closed by the network, code 1006"),
+        attempts=LOST,
+        settings=ONE_BY_ONE,
     ),
     Case(
         name="connection closed, code 1008",
@@ -179,6 +229,6 @@ FAULTS = (
         ledger={"missing": 1, "never_sent": 249},
         says=("the server closed the connection with code 1008 not that",),
         attempts=LOST,
-        settings=Settings(messages=500, window=1),
+        settings=ONE_BY_ONE,
     ),
 )

@@ -1,7 +1,7 @@
-"""Frames as a server sends them (RFC 6455, section 5.2): split from a stream, and made anew.
+"""Frames as a server sends them (RFC 6455, section 5.2): split from a stream, and encoded again.
 
-Only what the fault proxy needs: frames of a server are not masked, and the private server's are
-each sound and of the shortest form, so what is split and made anew is the same bytes.
+Only what the fault proxy needs: a server's frames are not masked, and those of the private server
+are valid and of the shortest form, so splitting and encoding them gives the same bytes.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ CLOSE = FINAL | 0x8
 """First bytes of frames that are whole messages."""
 
 TWO_MORE, EIGHT_MORE = 126, 127
-"""Lengths that say in how many further bytes the length stands."""
+"""Lengths that mean that the length itself is in the next two or eight bytes."""
 
 
 class Frame(NamedTuple):
@@ -25,7 +25,7 @@ class Frame(NamedTuple):
     payload: bytes
 
     def encode(self) -> bytes:
-        """Return the frame as it stands in the stream."""
+        """Return the bytes of the frame."""
         size = len(self.payload)
         if size < TWO_MORE:
             length = bytes([size])
@@ -37,7 +37,7 @@ class Frame(NamedTuple):
 
 
 class FrameSplitter:
-    """Splits a stream, which comes in chunks of any size, into frames."""
+    """Splits a stream that arrives in chunks of any size into frames."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -55,7 +55,7 @@ class FrameSplitter:
 
 
 def _frame_at(data: bytes, start: int) -> tuple[Frame, int] | None:
-    """Return the frame that starts there and the place of its end, or None if it goes on."""
+    """Return the frame that starts there and where it ends, or None if it is incomplete."""
     if len(data) < start + 2:
         return None
     size, payload = data[start + 1], start + 2
@@ -63,7 +63,7 @@ def _frame_at(data: bytes, start: int) -> tuple[Frame, int] | None:
         more = 2 if size == TWO_MORE else 8
         size, payload = int.from_bytes(data[payload : payload + more], "big"), payload + more
     end = payload + size
-    # So it is too where the length itself is cut off: the payload then starts behind the data.
+    # Also true where the length itself is cut off: the payload would start after the data.
     if len(data) < end:
         return None
     return Frame(data[start], data[payload:end]), end

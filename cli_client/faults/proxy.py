@@ -1,8 +1,9 @@
-"""The fault proxy: relays between the sender and a server, and does mischief to one reply.
+"""The fault proxy: relays between the sender and a server, and breaks the path on purpose.
 
-What the sender sends goes on as it is. What the server sends is split into frames, which go on one
-by one until the reply comes that the mischief is meant for; the mischief then decides what goes on.
-Nothing here bounds what is on its way, as the window of the sender does.
+What the sender sends is passed on unchanged. The server's answer to each opening handshake goes to
+a doorman, which decides what the sender gets to see of it. What follows is split into frames, which
+are passed on one by one until the reply comes that the mischief is meant for; the mischief then
+decides what is passed on. Only the sender's window bounds what is under way here.
 """
 
 import asyncio
@@ -12,18 +13,19 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from cli_client.faults.frames import Frame, FrameSplitter
+from cli_client.faults.frames import CLOSE, Frame, FrameSplitter
 from wire.exchange import request_of
 
-__all__ = ["FaultProxy", "Link", "Mischief"]
+__all__ = ["Doorman", "FaultProxy", "Link", "Mischief", "let_in"]
 
 CHUNK = 2**16
 END_OF_HEAD = b"\r\n\r\n"
 RESET_ON_CLOSE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-"""SO_LINGER: on, for no time at all. Closing then resets the connection."""
+"""SO_LINGER: on, for zero seconds. Closing then resets the connection."""
 
 
 class Link:
@@ -32,25 +34,34 @@ class Link:
     Args:
         from_server: Where frames come from.
         to_sender: Where frames go to.
-        links: The links of the same run, in the order in which they were made.
+        number: The number of the connection, from 1, in the order in which they came.
+        proxy: The proxy that the link belongs to.
     """
 
     def __init__(
         self,
         from_server: asyncio.StreamReader,
         to_sender: asyncio.StreamWriter,
-        links: "list[Link]",
+        number: int,
+        proxy: "FaultProxy",
     ) -> None:
+        self.number = number
         self._from_server = from_server
         self._to_sender = to_sender
-        self._links = links
+        self._proxy = proxy
         self._splitter = FrameSplitter()
         self._frames: deque[Frame] = deque()
+        self._closed = False
 
     @property
-    def neighbour(self) -> "Link":
-        """Another link of the same run."""
-        return next(link for link in self._links if link is not self)
+    def neighbours(self) -> "list[Link]":
+        """The other links of the same run."""
+        return [link for link in self._proxy.links if link is not self]
+
+    @property
+    def mischief_began(self) -> bool:
+        """Whether the mischief of this run has begun, on this link or on another."""
+        return self._proxy.mischief_began
 
     async def receive(self) -> Frame:
         """Return the next frame from the server.
@@ -66,26 +77,29 @@ class Link:
         return self._frames.popleft()
 
     def send(self, *frames: Frame) -> None:
-        """Send frames to the sender."""
-        self.write(b"".join(frame.encode() for frame in frames))
+        """Send frames to the sender; after a Close frame, nothing."""
+        for frame in frames:
+            self.write(frame.encode())
+            self._closed = self._closed or frame.first == CLOSE
 
     def write(self, data: bytes) -> None:
         """Send bytes to the sender, whatever they are."""
-        self._to_sender.write(data)
+        if not self._closed:
+            self._to_sender.write(data)
 
     async def swallow(self) -> NoReturn:
-        """Let nothing more through."""
+        """Pass nothing on any more."""
         while True:
             await self.receive()
 
     async def finish(self) -> NoReturn:
-        """Close the connection to the sender behind what it was sent (FIN)."""
-        # Half of it: to close the whole, with requests still to be read, would be to reset it.
+        """Close the connection to the sender after what it was sent (FIN)."""
+        # Only this direction: closing both with requests still unread would reset the connection.
         self._to_sender.write_eof()
         await self.swallow()
 
     def reset(self) -> NoReturn:
-        """Cut the connection to the sender at once (RST)."""
+        """Reset the connection to the sender (RST)."""
         connected = self._to_sender.get_extra_info("socket")
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self._to_sender.transport.abort()
@@ -95,6 +109,14 @@ class Link:
 Mischief = Callable[[Link, Frame], Awaitable[None]]
 """Decides what becomes of a reply, and may take over the link for as long as it likes."""
 
+Doorman = Callable[[Link, bytes], Awaitable[None]]
+"""Decides what the sender sees of the server's answer to its handshake."""
+
+
+async def let_in(link: Link, head: bytes) -> None:
+    """Pass the server's answer on unchanged."""
+    link.write(head)
+
 
 class FaultProxy:
     """A proxy in front of a server, for one run.
@@ -103,16 +125,22 @@ class FaultProxy:
         server: The URL of the server.
         mischief: What is done, once, to the reply to the request.
         request: That request.
+        doorman: What is done to each opening handshake.
     """
 
-    def __init__(self, server: str, mischief: Mischief, request: bytes) -> None:
+    def __init__(
+        self, server: str, mischief: Mischief, request: bytes, doorman: Doorman = let_in
+    ) -> None:
         parts = urlsplit(server)
         self._host, self._port = parts.hostname, parts.port
         self._mischief = mischief
         self._request = request
-        self._done = False
-        self._links: list[Link] = []
+        self._doorman = doorman
+        self._numbers = count(1)
         self._relays: list[asyncio.Task[None]] = []
+        self.mischief_began = False
+        self.links: list[Link] = []
+        """The links whose handshake the server has answered, in that order."""
 
     async def start(self) -> str:
         """Listen on a free port, and return the URL."""
@@ -143,26 +171,27 @@ class FaultProxy:
                         ways.create_task(_pass_on(from_sender, to_server))
                         ways.create_task(self._pass_back(from_server, to_sender))
             except* (ConnectionError, EOFError):
-                pass  # one of the ends has gone, as it may
+                pass  # one of the two ends has closed, as it may
 
     async def _pass_back(
         self, from_server: asyncio.StreamReader, to_sender: asyncio.StreamWriter
     ) -> None:
-        """Relay what the server says, first its handshake, until there is no more (EOFError)."""
-        to_sender.write(await from_server.readuntil(END_OF_HEAD))
-        link = Link(from_server, to_sender, self._links)
-        self._links.append(link)
+        """Relay what the server sends, its handshake first, until it ends (EOFError)."""
+        link = Link(from_server, to_sender, next(self._numbers), self)
+        head = await from_server.readuntil(END_OF_HEAD)
+        self.links.append(link)
+        await self._doorman(link, head)
         while True:
             frame = await link.receive()
-            if not self._done and request_of(frame.payload) == self._request:
-                self._done = True
+            if not self.mischief_began and request_of(frame.payload) == self._request:
+                self.mischief_began = True
                 await self._mischief(link, frame)
             else:
                 link.send(frame)
 
 
 async def _pass_on(from_sender: asyncio.StreamReader, to_server: asyncio.StreamWriter) -> None:
-    """Relay what the sender says, until it has no more to say."""
+    """Relay what the sender sends, until it ends."""
     while data := await from_sender.read(CHUNK):
         to_server.write(data)
     to_server.write_eof()

@@ -1,43 +1,44 @@
-"""The table of the self-test: each fault, whether it was caught, and what the sender said of it."""
+"""The table of the self-test: each case, how it went, and what the sender reported."""
 
 import textwrap
 from collections.abc import Sequence
 
-from cli_client.faults.cases import CLEAN, FAULTS, Case
-from cli_client.faults.judging import told
+from cli_client.faults.cases import FAULTS, SOUND, Case
+from cli_client.faults.judging import relevant
 from cli_client.reports.wording import Report, faults, lost, milliseconds, printable
 
 __all__ = ["head", "row"]
 
-NAMES = max(len(case.name) for case in (CLEAN, *FAULTS)) + 2
-ANSWERS = len("caught") + 2
+NAMES = max(len(case.name) for case in (*SOUND, *FAULTS)) + 2
+ANSWERS = len("passed") + 2
 """Columns of the first two parts of a row; what the sender said has the rest."""
 
 
 def head() -> str:
-    """Return what stands above the table."""
-    return _laid_out("fault", "caught", "what the sender reported")
+    """Return the heading of the table."""
+    return _laid_out("what is broken", "answer", "what the sender reported")
 
 
-def row(case: Case, report: Report, amiss: Sequence[str], width: int) -> str:
-    """Return the lines of one fault, in so many columns.
+def row(case: Case, report: Report, mismatches: Sequence[str], width: int) -> str:
+    """Return the lines of one case.
 
     Args:
-        case: The fault.
-        report: The report of the run with it.
-        amiss: What the report should be otherwise.
+        case: The case.
+        report: The report of its run.
+        mismatches: What the report should say differently.
         width: How many columns there are.
     """
-    answer = ("ALARM" if amiss else "-") if case is CLEAN else ("NO" if amiss else "yes")
+    right, wrong = ("passed", "ALARM") if case in SOUND else ("caught", "MISSED")
     room = max(20, width - NAMES - ANSWERS)
     said = [
-        # The start names the fault; the whole of a long one would make the table hard to read.
+        # The start names the fault; the rest of a long text would make the table hard to read.
         part
-        for line in told(case, report)
+        for line in relevant(case, report)
         for part in textwrap.wrap(printable(line), room, max_lines=2, placeholder=" ...")
     ]
-    wrong = textwrap.wrap(printable("; ".join(amiss)), room)
-    return _laid_out(case.name, answer, *textwrap.wrap(_verdict(case, report), room), *said, *wrong)
+    differs = textwrap.wrap(printable("; ".join(mismatches)), room)
+    verdict = textwrap.wrap(_verdict(case, report), room)
+    return _laid_out(case.name, wrong if mismatches else right, *verdict, *said, *differs)
 
 
 def _verdict(case: Case, report: Report) -> str:

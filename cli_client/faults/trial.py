@@ -18,7 +18,7 @@ from cli_client.reports.wording import Report
 __all__ = ["Trial", "background_loop", "try_out"]
 
 LIMIT = 30.0
-"""Seconds after which a run is ended that does not end by itself."""
+"""Seconds after which a run is ended if it has not ended by itself."""
 
 PROXY_TIMEOUT = 10.0
 """Seconds that the proxy may take to start or to stop."""
@@ -34,7 +34,7 @@ class Trial(NamedTuple):
 
 @contextlib.contextmanager
 def background_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """Run an event loop in a thread, as the sender's own has this one."""
+    """Run an event loop in another thread: the sender has its own in this one."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="fault proxy", daemon=True)
     thread.start()
@@ -65,7 +65,7 @@ def try_out(case: Case, server: str, loop: asyncio.AbstractEventLoop) -> Trial:
 
 @contextlib.contextmanager
 def _proxy(case: Case, server: str, loop: asyncio.AbstractEventLoop) -> Iterator[str]:
-    proxy = FaultProxy(server, case.mischief, REQUEST)
+    proxy = FaultProxy(server, case.mischief, REQUEST, case.doorman)
     url = asyncio.run_coroutine_threadsafe(proxy.start(), loop).result(PROXY_TIMEOUT)
     try:
         yield url

@@ -1,4 +1,4 @@
-"""The self-test as a user runs it: it passes, names each fault, and fails where it should."""
+"""The self-test as a user runs it: it passes, names each fault, and fails where it must."""
 
 import os
 import re
@@ -8,22 +8,23 @@ import sys
 
 import pytest
 
-from cli_client.faults.cases import CLEAN, FAULTS, Case
+from cli_client.faults.cases import CLEAN, FAULTS, SOUND, Case
 from cli_client.ledger.expectation import expectation
 from cli_client.selftest import main
 from tests.cli_client.sending import COMMAND, send
 
 
-def test_each_fault_is_caught_and_named_and_the_clean_run_has_none() -> None:
+def test_each_fault_is_caught_and_named_and_each_sound_run_passes() -> None:
     done = send("selftest", env=os.environ | {"COLUMNS": "100"})
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     lines = done.stdout.splitlines()
-    assert lines[-1] == f"{len(FAULTS)} faults, {len(FAULTS)} caught; the clean run had none"
+    faults, sound = len(FAULTS), len(SOUND)
+    assert lines[-1] == f"{faults} faults: {faults} caught; {sound} sound runs: {sound} passed"
     assert all(len(line) <= 100 for line in lines)
     answers = [re.split(" {2,}", line) for line in lines[1:-1] if line[0] != " "]
     assert [answer[:2] for answer in answers] == [
-        [CLEAN.name, "-"],
-        *([case.name, "yes"] for case in FAULTS),
+        *([case.name, "passed"] for case in SOUND),
+        *([case.name, "caught"] for case in FAULTS),
     ]
     said = {name: counted for name, _, counted in answers}
     assert said["reply dropped"] == "FAIL: 1 missing"
@@ -31,18 +32,22 @@ def test_each_fault_is_caught_and_named_and_the_clean_run_has_none() -> None:
     assert said["reply after the time-out"] == "FAIL: 1 missing, 1 late"
     assert said["delay within the time-out"].startswith("PASS: longest latency ")
     assert said["connection cut between frames"].startswith("PASS: in flight when the connection")
+    assert said["pushes between replies"] == "FAIL: 20 unsolicited"
+    assert said["greeting"] == "FAIL: 1 unsolicited"
+    assert said["refusals after a death"].startswith("FAIL: 1 missing, 249 never sent")
     assert "Request 250: its reply came behind that to a later one" in done.stdout
 
 
 def run_with(
     capsys: pytest.CaptureFixture[str], cases: tuple[Case, ...], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[int, dict[str, list[str]], str]:
-    """Run the self-test in this process, with these faults alone.
+    """Run the self-test in this process, with only these faults and the clean run.
 
     Returns:
         Its status, what the table says by the names of the faults, and its last line.
     """
     monkeypatch.setattr("cli_client.faults.cases.FAULTS", cases)
+    monkeypatch.setattr("cli_client.faults.cases.SOUND", (CLEAN,))
     with pytest.raises(SystemExit) as ended:
         main([])
     _, *rows, last = capsys.readouterr().out.splitlines()
@@ -67,11 +72,11 @@ def test_a_checker_that_takes_any_reply_is_found_out(
     cases = tuple(case for case in FAULTS if case.name in names)
     status, table, last = run_with(capsys, cases, monkeypatch)
     assert status == 1
-    assert table[seen][0] == "yes"
+    assert table[seen][0] == "caught"
     for name in unseen:
-        assert table[name][:2] == ["NO", "PASS"]
+        assert table[name][:2] == ["MISSED", "PASS"]
         assert "1 wrong should be counted" in " ".join(table[name])
-    assert last == f"4 faults, 1 caught, not: {', '.join(unseen)}; the clean run had none"
+    assert last == f"4 faults: 1 caught, not: {', '.join(unseen)}; 1 sound run: 1 passed"
 
 
 def test_a_checker_that_cries_wolf_is_found_out(
@@ -81,7 +86,7 @@ def test_a_checker_that_cries_wolf_is_found_out(
     status, table, last = run_with(capsys, (), monkeypatch)
     assert status == 1
     assert table["none"][:2] == ["ALARM", "FAIL: 500 wrong"]
-    assert last == "0 faults, 0 caught; the clean run had some"
+    assert last == "0 faults: 0 caught; 1 sound run: 0 passed, not: none"
 
 
 def test_ctrl_c_ends_it_without_a_traceback() -> None:
@@ -93,7 +98,7 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("fault")
+        assert process.stdout.readline().startswith("what is broken")
         assert process.stdout.readline().startswith("none")
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)

@@ -1,4 +1,4 @@
-"""The fault proxy: it does its mischief once, and nothing else."""
+"""The fault proxy: it does its mischief once, and changes nothing else."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ def proxy(server: str, mischief: Mischief, request: bytes) -> Iterator[str]:
         asyncio.run_coroutine_threadsafe(between.stop(), loop).result(10)
 
 
-def test_what_is_not_to_be_touched_goes_through_whatever_its_size(server_url: str) -> None:
+def test_messages_of_any_size_pass_unchanged(server_url: str) -> None:
     with proxy(server_url, mischief.drop, b"Request 250") as url:
         done = report(url, "--corpus", "edges", "-c", 3)
     assert (done.status, done.faults) == (0, {})
@@ -33,14 +33,14 @@ def test_a_request_sent_again_is_left_alone(server_url: str) -> None:
     assert done.report["attempts"] == {"reconnects": 1, "in_flight_when_lost": 1, "resent": 1}
 
 
-def test_an_end_with_requests_on_their_way_takes_no_earlier_reply_along(server_url: str) -> None:
+def test_an_end_with_requests_under_way_loses_no_earlier_reply(server_url: str) -> None:
     with proxy(server_url, mischief.end_inside_a_frame, b"Request 5000") as url:
         done = report(url, "-n", "10k", "-w", 200, "--no-resend")
     assert done.report["ledger"]["missing"] <= 200
     assert done.errors.startswith("Request 5000 got no reply")
 
 
-def test_stopping_it_ends_the_connections_that_stand(server_url: str) -> None:
+def test_stopping_it_ends_the_open_connections(server_url: str) -> None:
     with background_loop() as loop:
         between = FaultProxy(server_url, mischief.go_silent, b"Request 5")
         url = asyncio.run_coroutine_threadsafe(between.start(), loop).result(10)
