@@ -5,7 +5,8 @@
   thus hold what one read can cause, and no more.
 - Turns: a peer that fills the read buffer waits for its next turn behind all the others.
 - One timer, for the one thing that the connection waits for at a time: the handshake, a sign of
-  life, a peer that reads again, the end of the connection.
+  life, a peer that reads again, the end of the connection. A peer that takes what was written,
+  however slowly, is alive (see ``delivery.py``): while it does, the wait starts again.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from typing import cast
 from websockets.frames import CloseCode
 from websockets.protocol import OPEN
 
+from server.delivery import LEAST_RATE, Delivery
 from server.handshake import Accepted, OpeningHandshake, Outcome, Refused
 from server.hub import Hub
 from server.protocol import ReplyProtocol
@@ -78,6 +80,7 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
+        "_delivery",
         "_handshake",
         "_hub",
         "_last_read",
@@ -107,6 +110,7 @@ class Connection(asyncio.BufferedProtocol):
         self._on_made = on_made
         self._on_lost = on_lost
         self._transport: asyncio.Transport
+        self._delivery: Delivery
         # The one in the state HANDSHAKE, the other in OPEN and CLOSING.
         self._handshake: OpeningHandshake | None = OpeningHandshake(hub)
         self._protocol: ReplyProtocol | None = None
@@ -127,6 +131,7 @@ class Connection(asyncio.BufferedProtocol):
         """Wait for the opening handshake."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        self._delivery = Delivery(self._transport)
         self._on_made(self)
         self._wait(self._hub.settings.open_timeout, self._on_handshake_timeout)
 
@@ -137,6 +142,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Answer everything that one read brought."""
         self._last_read = self._loop.time()
+        self._delivery.heard()
         if nbytes < self._read_size:
             self._receive(bytes(_read_buffer[:nbytes]))
         else:
@@ -164,7 +170,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._protocol is not None:
             self._protocol.receive_eof()
             self.state = State.CLOSING
-        self._wait(self._hub.settings.close_timeout, self.abort)
+        self._wait_while_it_takes(self._hub.settings.close_timeout, self.abort)
         return False
 
     def pause_writing(self) -> None:
@@ -173,14 +179,14 @@ class Connection(asyncio.BufferedProtocol):
         if not self._transport.is_closing():
             self._transport.pause_reading()
         if self.state is State.OPEN:
-            self._wait(self._hub.settings.stall_timeout, self._on_stall_timeout)
+            self._wait_while_it_takes(self._hub.settings.stall_timeout, self._on_stall_timeout)
 
     def resume_writing(self) -> None:
         """Read again from a peer that reads again."""
         self._paused = False
         self._resume_reading()
         if self.state is State.OPEN:
-            self._wait(self._hub.settings.ping_interval, self._check_alive)
+            self._wait(self._hub.settings.ping_interval, self._check_silence)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the end of a WebSocket, and let go of everything."""
@@ -202,7 +208,7 @@ class Connection(asyncio.BufferedProtocol):
             assert self._protocol is not None
             self._protocol.send_close(CloseCode.GOING_AWAY, "the server is stopping")
             self._flush(self._protocol)
-            self._wait(self._hub.settings.close_timeout, self.abort)
+            self._wait_while_it_takes(self._hub.settings.close_timeout, self.abort)
 
     def abort(self) -> None:
         """End the connection at once, with everything that is not written yet."""
@@ -237,14 +243,15 @@ class Connection(asyncio.BufferedProtocol):
         data = b"".join(writes)
         if data:
             self._write(data)
+            self._hub.counters.add("sent", len(data))
         if protocol.state is not OPEN:
             self.state = State.CLOSING
         if protocol.eof_sent:
             self._end()
 
     def _write(self, data: bytes) -> None:
+        self._delivery.written += len(data)
         self._transport.write(data)
-        self._hub.counters.add("sent", len(data))
 
     def _end(self) -> None:
         """Close the connection: our end first, so that the peer gets everything that was written.
@@ -257,7 +264,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write_eof()
         else:
             self._transport.close()
-        self._wait(self._hub.settings.close_timeout, self.abort)
+        self._wait_while_it_takes(self._hub.settings.close_timeout, self.abort)
 
     def _resume_reading(self) -> None:
         if not (self._paused or self._transport.is_closing()):
@@ -275,7 +282,7 @@ class Connection(asyncio.BufferedProtocol):
             # To ask for the peer's address takes a system call.
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("%s: opened", self._peer())
-            self._wait(self._hub.settings.ping_interval, self._check_alive)
+            self._wait(self._hub.settings.ping_interval, self._check_silence)
             self._write(outcome.response)
             if outcome.rest:
                 self._receive_frames(outcome.protocol, outcome.rest)
@@ -295,31 +302,58 @@ class Connection(asyncio.BufferedProtocol):
             self._timer.cancel()
         self._timer = self._loop.call_later(seconds, on_timeout)
 
+    def _wait_while_it_takes(self, seconds: float, on_timeout: Callable[[], None]) -> None:
+        """Call back after a time in which the peer has not taken what it was sent."""
+        is_alive = self._delivery.watch(seconds)
+
+        def on_end() -> None:
+            if is_alive():
+                self._wait_while_it_takes(seconds, on_timeout)
+            else:
+                on_timeout()
+
+        self._wait(seconds, on_end)
+
     def _on_handshake_timeout(self) -> None:
         assert self._handshake is not None
         self._conclude(self._handshake.time_out())
 
-    def _check_alive(self) -> None:
-        """Ping a silent peer, and fail the connection when no sign of life follows."""
+    def _check_silence(self) -> None:
+        """Ping a peer that has been silent for long enough."""
+        settings = self._hub.settings
+        silent_for = self._loop.time() - self._last_read
+        if silent_for < settings.ping_interval:
+            self._wait(settings.ping_interval - silent_for, self._check_silence)
+            return
         protocol = self._protocol
         assert protocol is not None
-        now = self._loop.time()
-        settings = self._hub.settings
-        next_ping = self._last_read + settings.ping_interval
-        if self._last_read < self._pinged_at:
-            logger.info("%s: cut off: no pong in %g s", self._peer(), settings.pong_timeout)
-            protocol.fail(CloseCode.INTERNAL_ERROR, "no pong in time")
-        elif now < next_ping:
-            self._wait(next_ping - now, self._check_alive)
-        else:
-            self._pinged_at = now
-            self._wait(settings.pong_timeout, self._check_alive)
-            protocol.send_ping(b"")
+        self._pinged_at = self._loop.time()
+        self._wait_while_it_takes(settings.pong_timeout, self._on_pong_timeout)
+        protocol.send_ping(b"")
+        self._flush(protocol)
+
+    def _on_pong_timeout(self) -> None:
+        """Give a peer that has everything the time to read it: the ping comes last."""
+        hidden = self._delivery.hidden_time() if self._delivery.waiting() == 0 else 0.0
+        self._wait(hidden, self._on_silence)
+
+    def _on_silence(self) -> None:
+        """Fail the connection when no sign of life has followed the ping."""
+        if self._last_read >= self._pinged_at:
+            self._check_silence()
+            return
+        protocol = self._protocol
+        assert protocol is not None
+        seconds = self._hub.settings.pong_timeout
+        logger.info("%s: cut off: no pong in %g s", self._peer(), seconds)
+        protocol.fail(CloseCode.INTERNAL_ERROR, "no pong in time")
         self._flush(protocol)
 
     def _on_stall_timeout(self) -> None:
+        seconds = self._hub.settings.stall_timeout
         logger.info(
-            "%s: cut off: it has not read for %g s", self._peer(), self._hub.settings.stall_timeout
+            "%s: cut off: it has not read %g bytes in %g s",
+            *(self._peer(), LEAST_RATE * seconds, seconds),
         )
         self.abort()
 

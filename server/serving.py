@@ -19,6 +19,9 @@ __all__ = ["serve"]
 
 logger = logging.getLogger("wsroll.server")
 
+NEVER = 10.0**6
+"""Seconds that no connection waits."""
+
 
 async def serve(
     settings: Settings,
@@ -62,7 +65,8 @@ async def serve(
             backlog=BACKLOG,
             ssl=tls,
             ssl_handshake_timeout=settings.open_timeout if tls else None,
-            ssl_shutdown_timeout=settings.close_timeout if tls else None,
+            # A connection's own timer ends it, and knows whether the peer still takes bytes.
+            ssl_shutdown_timeout=NEVER if tls else None,
         )
         for listener in sockets
     ]

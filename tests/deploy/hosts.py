@@ -40,6 +40,11 @@ class Host:
         """Run the command ``ip`` in it."""
         _ip("-n", self.name, *arguments)
 
+    def shape(self, rate: str) -> None:
+        """Let no more than this leave by its cable, in the words of the command ``tc``."""
+        shaping = ("root", "tbf", "rate", rate, "burst", "16kb", "latency", "400ms")
+        _run("tc", "-n", self.name, "qdisc", "add", "dev", "cable", *shaping)
+
     def remove(self) -> None:
         """Remove it, with its end of each cable."""
         _ip("netns", "del", self.name)
@@ -118,7 +123,11 @@ def _check() -> None:
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True, timeout=10)
+    _run("ip", *arguments)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=10)
 
 
 def _enter(namespace: int) -> None:
