@@ -206,11 +206,17 @@ def _other_command(arguments: list[str]) -> Command | None:
         "--template",
         default=DEFAULTS.template,
         type=WITH_VARIABLES["text"],
-        help="The request; {i} stands for its number, from 0.",
+        help="The request. {i} is its number from 0, {connection} that of its connection from 1, "
+        "{uuid} a random UUID, {now_ms} the time, {env:NAME} an environment variable.",
     ),
     cloup.option(
-        "--size", type=Size(1, LARGEST_REQUEST), help="Pad each request to so many bytes."
+        "--data",
+        type=FILE,
+        metavar="FILE.csv",
+        help="Use the rows of this file in turn: {NAME} in --template is the value in the column "
+        "NAME, {json:NAME} the same as a JSON string.",
     ),
+    cloup.option("--size", type=Size(1, LARGEST_REQUEST), help="Pad each request to this size."),
     cloup.option("--file", type=FILE_OR_INPUT, help="Each line is a request; - is standard input."),
     cloup.option(
         "--corpus", type=click.Choice(["edges"]), help="Edge cases of frames and of UTF-8."

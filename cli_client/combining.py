@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cli_client.engine.template import Table, TableError, Template
 from cli_client.settings import Settings, name_of
 
 __all__ = ["check_files", "combine", "displaced"]
@@ -16,7 +17,7 @@ DEFAULTS = Settings()
 
 ALTERNATIVES: tuple[tuple[set[str], ...], ...] = (
     ({"messages"}, {"duration"}),
-    ({"template", "size"}, {"file"}, {"corpus"}),
+    ({"template", "size", "data"}, {"file"}, {"corpus"}),
     ({"with_server"}, {"url", "unix"}, {"dask"}),
     ({"dask"}, {"ledger"}),
 )
@@ -59,18 +60,17 @@ def combine(
     if options["resend"] is None:
         options = {**options, "resend": DEFAULTS.resend}
     options = _give_way({**options, "messages": _messages(options, chosen)}, given)
-    sources = [name for name in ("template", "size", "file", "corpus") if name in chosen]
-    if len(sources) > 1 and sources != ["template", "size"]:
+    sources = [name for name in ("template", "size", "data", "file", "corpus") if name in chosen]
+    if len(sources) > 1 and {"file", "corpus"} & {*sources}:
         raise click.UsageError(
-            f"two kinds of requests: --{sources[0]} and --{sources[1]}. Give one of them."
+            f"two kinds of requests: --{sources[0]} and --{sources[-1]}. Give one of them."
         )
     if options["ramp"] and options["duration"] and options["ramp"] > options["duration"]:
         raise click.UsageError("--ramp takes longer than --duration.")
-    _check_size(options)
     _check_certificates(options)
     settings = Settings(**{**options, **_spread(options, dask)})
     values = {name: os.environ[name] for name in settings.asked_variables()}
-    return dataclasses.replace(settings, variables=values)
+    return _check_template(dataclasses.replace(settings, variables=values), given)
 
 
 def check_files(*paths: Path | None) -> None:
@@ -112,14 +112,28 @@ def _messages(options: Mapping[str, Any], chosen: set[str]) -> int | None:
     return DEFAULTS.messages
 
 
-def _check_size(options: Mapping[str, Any]) -> None:
-    size, last = options["size"], (options["messages"] or 10**6) - 1
-    longest = len(options["template"].replace("{i}", str(last)).encode())
-    if size is not None and size < longest:
-        raise click.BadParameter(
-            f"{size} bytes do not hold the template, which takes up to {longest}.",
-            param_hint="--size",
-        )
+def _check_template(settings: Settings, given: set[str]) -> Settings:
+    """Return the settings without a file of a preset that the template does not use."""
+    try:
+        columns = [] if settings.data is None else Table(settings.data).columns
+    except TableError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--data") from None
+    template = Template(settings.template, settings.variables, columns)
+    if columns and not template.columns:
+        if "data" in given:
+            raise click.UsageError(
+                f"--data: no field of --template names a column ({', '.join(columns)})."
+            )
+        settings = dataclasses.replace(settings, data=None)
+    if settings.size is not None and not template.columns:
+        last = (settings.messages or 10**6) - 1
+        longest = len(template.render(last, settings.connections))
+        if settings.size < longest:
+            raise click.BadParameter(
+                f"{settings.size} bytes do not hold the template, which takes up to {longest}.",
+                param_hint="--size",
+            )
+    return settings
 
 
 def _check_certificates(options: Mapping[str, Any]) -> None:

@@ -47,11 +47,15 @@ class Settings:
     ramp: float = 0.0
 
     template: str = REQUEST_TEMPLATE
+    data: Path | None = None
+    """A CSV file whose columns are fields of the template and of the hellos."""
     size: int | None = None
     file: Path | None = None
     corpus: str | None = None
     binary: bool = False
     expect: Expected = "number"
+    id: str | None = None
+    """The pointer to the key that a request shares with its reply; then expect says nothing."""
 
     headers: tuple[tuple[str, str], ...] = ()
     subprotocols: tuple[str, ...] = ()

@@ -11,18 +11,16 @@ import queue
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import count, cycle, islice
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, cycle, islice, repeat
 from typing import BinaryIO, Protocol, cast
 
 from cli_client.engine.corpus import edges
-from cli_client.secrets import expand
+from cli_client.engine.template import Table, TableError, Template
 from cli_client.settings import LARGEST_REQUEST, STANDARD_INPUT, Settings, name_of
 from cli_client.share import Share
 
-__all__ = ["Source", "SourceError", "open_source", "template_payloads"]
-
-PADDING = b"."
+__all__ = ["Source", "SourceError", "open_source"]
 
 BLOCK = 2**14
 """Bytes of a file that are read at once."""
@@ -43,11 +41,12 @@ class Source(Protocol):
     exhausted: bool
     """Whether there are no more."""
 
-    def take(self, amount: int) -> list[tuple[int, bytes]]:
+    def take(self, amount: int, connection: int = 1) -> list[tuple[int, bytes]]:
         """Return the next requests, with their numbers; none if none is there yet.
 
         Args:
             amount: How many at the most.
+            connection: The number of the connection that they are for.
 
         Raises:
             SourceError: If they cannot be read.
@@ -72,7 +71,17 @@ def open_source(settings: Settings, share: Share, on_more: Callable[[], None]) -
         return Lines(settings, share, on_more)
     if settings.corpus is not None:
         return Series(cycle(edges()), settings.messages, share)
-    return Series(template_payloads(settings), settings.messages, share)
+    try:
+        table = None if settings.data is None else Table(settings.data)
+    except TableError as error:
+        raise SourceError(str(error)) from None
+    template = Template(settings.template, settings.variables, table.columns if table else ())
+    padding = b" " if settings.id else b"."
+    size = settings.size or 0
+    if (around := template.around_number()) is not None:
+        return Series(_numbered(*around, size, padding), settings.messages, share)
+    rows = table.rows() if table is not None and template.columns else None
+    return Rendered(template, rows, size, padding, settings.messages, share)
 
 
 class Series:
@@ -84,9 +93,57 @@ class Series:
         numbered = enumerate(payloads)
         self._requests = islice(numbered, share.index, total, share.of)
 
-    def take(self, amount: int) -> list[tuple[int, bytes]]:
+    def take(self, amount: int, connection: int = 1) -> list[tuple[int, bytes]]:
         """Return the next requests."""
         taken = list(islice(self._requests, amount))
+        self.exhausted = len(taken) < amount
+        return taken
+
+    def close(self) -> None:
+        """Have nothing to give back."""
+
+
+class Rendered:
+    """A source that renders a template for the connection that asks.
+
+    Args:
+        template: The template.
+        rows: The rows for its fields, one for each request of the run; None if it needs none.
+        size: Bytes to pad each payload to.
+        padding: What to pad it with.
+        total: How many requests the run has; None if that is not known.
+        share: Which of them to take.
+    """
+
+    def __init__(
+        self,
+        template: Template,
+        rows: Iterator[Sequence[str]] | None,
+        size: int,
+        padding: bytes,
+        total: int | None,
+        share: Share,
+    ) -> None:
+        self.total = None if total is None else share.count(total)
+        self.exhausted = self.total == 0
+        self._template = template
+        self._size = size
+        self._padding = padding
+        numbers = count() if total is None else range(total)
+        self._numbers = islice(numbers, share.index, None, share.of)
+        self._rows = repeat(()) if rows is None else islice(rows, share.index, None, share.of)
+
+    def take(self, amount: int, connection: int = 1) -> list[tuple[int, bytes]]:
+        """Return the next requests."""
+        render, size, padding = self._template.render, self._size, self._padding
+        try:
+            taken = [
+                (number, render(number, connection, row).ljust(size, padding))
+                for number, row in zip(islice(self._numbers, amount), self._rows, strict=False)
+            ]
+        except TableError as error:
+            self.exhausted = True
+            raise SourceError(str(error)) from None
         self.exhausted = len(taken) < amount
         return taken
 
@@ -121,7 +178,7 @@ class Lines:
         # A pipe that nobody writes to cannot be waited for: the thread ends with the process.
         threading.Thread(target=self._read, name="requests", daemon=True).start()
 
-    def take(self, amount: int) -> list[tuple[int, bytes]]:
+    def take(self, amount: int, connection: int = 1) -> list[tuple[int, bytes]]:
         """Return the lines that have been read."""
         taken: list[tuple[int, bytes]] = []
         ready = self._ready
@@ -246,15 +303,7 @@ def _count_lines(file: BinaryIO, limit: int | None) -> int:
     return lines if limit is None else min(lines, limit)
 
 
-def template_payloads(settings: Settings) -> Iterator[bytes]:
-    """Return the payloads of a template, from number 0 on, for ever."""
-    template = expand(settings.template, settings.variables)
-    before, *rest = (part.encode() for part in template.split("{i}"))
-    size = settings.size
-    if len(rest) == 1 and size is None:
-        after = rest[0]
-        return (b"%b%d%b" % (before, i, after) for i in count())
-    payloads = ((b"%d" % i).join((before, *rest)) for i in count())
-    if size is None:
-        return payloads
-    return (payload.ljust(size, PADDING) for payload in payloads)
+def _numbered(before: bytes, after: bytes, size: int, padding: bytes) -> Iterator[bytes]:
+    """Give the payloads of a template that has its number alone, from 0 on, for ever."""
+    payloads = (b"%b%d%b" % (before, i, after) for i in count())
+    return (payload.ljust(size, padding) for payload in payloads) if size else payloads
