@@ -197,6 +197,8 @@ class Connection(asyncio.BufferedProtocol):
             code = close.code if close is not None else CloseCode.ABNORMAL_CLOSURE
             self._hub.counters.count_close(code)
             logger.debug("a connection closed with code %d", code)
+            self._protocol.release()
+        self._handshake = self._protocol = self._timer = None
         self.state = State.LOST
         self._on_lost(self)
 

@@ -43,16 +43,15 @@ class Delivery:
         transport: The transport of the connection.
     """
 
-    __slots__ = ("_heard_at", "_socket", "_transport", "written")
+    __slots__ = ("_heard_at", "_transport", "written")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._socket: socket.socket = transport.get_extra_info("socket")
         self.written = 0
         """Bytes written so far; whoever writes adds to it."""
         self._heard_at = 0
         if not _IS_LINUX:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_SIZE)
+            self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_SIZE)
 
     def heard(self) -> None:
         """Take note that the peer sent something: until then it has kept up with what it got."""
@@ -67,7 +66,7 @@ class Delivery:
         if _IS_LINUX:
             try:
                 return self._acknowledged()
-            except (OSError, struct.error):  # not TCP, or an old kernel
+            except (OSError, ValueError, struct.error):  # not TCP, closed, or an old kernel
                 pass
         return self.written - self.waiting()
 
@@ -91,9 +90,14 @@ class Delivery:
 
         return is_alive
 
+    def _socket(self) -> socket.socket:
+        # Not kept: once the transport is closed, the number of its file may be another's.
+        found: socket.socket = self._transport.get_extra_info("socket")
+        return found
+
     def _acknowledged(self) -> int:
         size = _BYTES_ACKED_AT + _BYTES_ACKED.size
-        information = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size)
+        information = self._socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size)
         acknowledged: int = _BYTES_ACKED.unpack_from(information, _BYTES_ACKED_AT)[0]
         return acknowledged
 
@@ -106,7 +110,7 @@ class Delivery:
         size = array.array("i", [0])
         try:
             # TIOCOUTQ has the number of SIOCOUTQ (linux/sockios.h).
-            fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, size)
+            fcntl.ioctl(self._socket().fileno(), termios.TIOCOUTQ, size)
         except (OSError, ValueError):  # closed
             return 0
         return size[0]

@@ -179,13 +179,20 @@ def _is_granted(hub: Hub, head: bytes) -> bool:
 def answer(hub: Hub, head: bytes, rest: bytes) -> Outcome:
     """Return the outcome of any request: the library knows all their kinds."""
     protocol = hub.new_protocol()
-    # Without the rest: the library's parser would take it for frames before the answer.
-    protocol.receive_data(head)
-    events = protocol.events_received()
-    if not events:
-        return _refuse_unparsed(protocol.handshake_exc)
-    request = events[0]
-    assert isinstance(request, Request)
+    try:
+        # Without the rest: the library's parser would take it for frames before the answer.
+        protocol.receive_data(head)
+        events = protocol.events_received()
+        if not events:
+            return _refuse_unparsed(protocol.handshake_exc)
+        request = events[0]
+        assert isinstance(request, Request)
+        return _decide(hub, protocol, request, rest)
+    finally:
+        protocol.release()
+
+
+def _decide(hub: Hub, protocol: ReplyProtocol, request: Request, rest: bytes) -> Outcome:
     try:
         host, origin = (request.headers.get(name) for name in ("Host", "Origin"))
     except MultipleValuesError as error:
@@ -226,10 +233,11 @@ def answer(hub: Hub, head: bytes, rest: bytes) -> Outcome:
     response = protocol.accept(request)
     if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         return Refused(response.serialize(), "malformed", _text_of(response))
-    protocol.send_response(response)
-    # The library's parser holds the request for as long as the connection lives.
-    request.headers.clear()
-    return Accepted(b"".join(protocol.data_to_send()), protocol, rest)
+    # A protocol of its own, because the library's parser would hold the request for as long as the
+    # connection lives.
+    opened = hub.new_protocol(OPEN)
+    opened.extensions = protocol.extensions
+    return Accepted(response.serialize(), opened, rest)
 
 
 def _refuse_unparsed(error: Exception | None) -> Refused:

@@ -72,6 +72,19 @@ class ReplyProtocol(ServerProtocol):
             data = data[answered:]
         self._between_frames = False
         super().receive_data(data)
+        if self.state is not OPEN:
+            self._message = None  # nothing will complete it
+
+    def release(self) -> None:
+        """Let go of everything, at the end of the connection.
+
+        The library's parser is a generator that refers to its protocol, and an exception refers to
+        the data that caused it. Such cycles would keep what was received until the garbage
+        collector comes by.
+        """
+        self.parser.close()
+        self.parser_exc = self.handshake_exc = None
+        self._message = None
 
     def recv_frame(self, frame: Frame) -> None:
         """Let the library act on a frame, then answer the message that the frame completes."""
@@ -102,6 +115,8 @@ class ReplyProtocol(ServerProtocol):
             if buffer:
                 del buffer[: self._answer_short_texts(buffer)]
             self._between_frames = not buffer
+        # The library's parser holds its last frame for as long as it waits for the next one.
+        frame.data = b""
 
     def _check_size(self, size: int) -> None:
         if size > self._max_size:

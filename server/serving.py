@@ -52,6 +52,10 @@ async def serve(
     register = _Register()
     stop, hurry = asyncio.Event(), asyncio.Event()
 
+    def new_connection() -> asyncio.BaseProtocol:
+        connection = Connection(hub, loop, on_made=register.add, on_lost=register.remove)
+        return connection
+
     def ask_to_stop() -> None:
         (hurry if stop.is_set() else stop).set()
 
@@ -60,7 +64,7 @@ async def serve(
         call_at_end_of_file(stop_fd, lambda: loop.call_soon_threadsafe(stop.set))
     listeners = [
         await loop.create_server(
-            lambda: Connection(hub, loop, on_made=register.add, on_lost=register.remove),
+            new_connection,
             sock=listener,
             backlog=BACKLOG,
             ssl=tls,
