@@ -79,6 +79,11 @@ class Connection(asyncio.Protocol):
         self.ended: asyncio.Future[None] = loop.create_future()
         """Done once no more replies can come."""
 
+    @property
+    def received(self) -> int:
+        """How many messages came on it, as its protocol counts them."""
+        return self._protocol.received
+
     # What the run calls.
 
     def start(self) -> None:
@@ -88,7 +93,7 @@ class Connection(asyncio.Protocol):
 
     def fill(self, limit: int | None = None) -> None:
         """Send requests until the window is full, or so many."""
-        room = self._window - len(self.lane.in_flight)
+        room = self._window - self.lane.in_flight
         if limit is not None:
             room = min(room, limit)
         if room > 0 and self._sending and not self._paused and self._protocol.state is OPEN:
@@ -107,7 +112,7 @@ class Connection(asyncio.Protocol):
         Silence with a sign of life (a pong) means that these requests have no answer; without one
         that the connection is dead.
         """
-        self.lane.give_up_overdue(now, timeout)
+        self.lane.time_out_overtaken(now, timeout)
         if not self.lane.in_flight:
             return
         silence = now - self._last_reply
@@ -126,7 +131,7 @@ class Connection(asyncio.Protocol):
             self._pongs_before_ping = None
             self._silences += 1
             if alive and self._silences == 1:
-                self.lane.give_up(now, f"no reply came for {timeout:g} s")
+                self.lane.time_out(now, f"no reply came for {timeout:g} s")
                 self._last_reply = now
                 self.fill()
             else:

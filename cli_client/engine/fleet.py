@@ -17,7 +17,7 @@ from cli_client.engine.connection import Connection
 from cli_client.engine.opening import Opener, OpeningError
 from cli_client.engine.protocol import RequestProtocol
 from cli_client.engine.supply import Supply
-from cli_client.ledger.lane import Lane
+from cli_client.ledger.lane import Lane, Lanes
 from cli_client.ledger.ledger import Ledger, Request
 from cli_client.ledger.result import CloseKey
 from cli_client.settings import Settings
@@ -75,11 +75,11 @@ class Fleet:
         random: Random,
     ) -> None:
         self.opened = 0
+        self.received = 0
+        """Messages on connections that have ended, as their protocols count them."""
         self.attempts: Counter[str] = Counter()
         """How many connections were opened again, and what was in flight on those that died."""
         self.closes: Counter[CloseKey] = Counter()
-        self.lanes: set[Lane] = set()
-        """The lanes on which requests may be in flight."""
         self.last_words = ""
         """Why a connection ended, or could not be opened; the last that was heard."""
         self._settings = settings
@@ -90,7 +90,8 @@ class Fleet:
         self._settled = settled
         self._clock = clock
         self._random = random
-        self._memory = max(settings.window, min(REMEMBERED, REMEMBERED_IN_ALL // size))
+        memory = max(settings.window, min(REMEMBERED, REMEMBERED_IN_ALL // size))
+        self.lanes = Lanes(ledger, memory, held=settings.window)
         self._numbers = count(1)
         self._turn = 0
         # By place: a connection that is opened again stands where the old one was.
@@ -180,7 +181,7 @@ class Fleet:
                 protocol,
                 headers,
                 window=self._settings.window,
-                lane=Lane(self._ledger, next(self._numbers), self.lanes, self._memory),
+                lane=Lane(self.lanes, next(self._numbers)),
                 take=self._supply.take,
                 settled=self._settled,
                 clock=self._clock,
@@ -235,7 +236,7 @@ class Fleet:
         refused = closing.by == "server" and closing.code in FINAL_CODES
         if connection.broke_protocol or refused:
             self._ledger.errors.note("closing", closing.in_words)
-        lost = connection.lane.lose(now, closing.in_words)
+        lost = connection.lane.handle_lost(now, closing.in_words)
         self.attempts["in_flight_when_lost"] += len(lost)
         keep: list[Request] = []
         give_up: list[Request] = []
@@ -249,6 +250,7 @@ class Fleet:
         return not refused and settings.retries > 0
 
     def _note_closing(self, connection: Connection) -> None:
+        self.received += connection.received
         by, code, reason, words = connection.closing()
         self.closes[CloseKey(by, int(code), reason, words, by == "client")] += 1
 

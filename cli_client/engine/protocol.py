@@ -50,6 +50,8 @@ class RequestProtocol(ClientProtocol):
         self._message: bytearray | None = None
         self._opcode = self._kind
         self.pongs = 0
+        self.received = 0
+        """How many messages are complete."""
 
     def take_replies(self) -> list[bytes]:
         """Return the messages that are complete since this was called before."""
@@ -102,6 +104,7 @@ class RequestProtocol(ClientProtocol):
         if self._message is not None and frame.fin and opcode not in _CONTROL:
             kind = bytes if self._opcode is self._kind else OtherKind
             self._replies.append(kind(self._message))
+            self.received += 1
             self._message = None
         if self.state is OPEN and self._message is None and not self.extensions:
             buffer = self.reader.buffer
@@ -116,6 +119,7 @@ class RequestProtocol(ClientProtocol):
         That text is UTF-8 shows when it is checked.
         """
         collect, first_byte = self._replies.append, self._first_byte
+        before = len(self._replies)
         data = bytes(data)
         start, size = 0, len(data)
         while size - start >= 2 and data[start] == first_byte:
@@ -124,6 +128,7 @@ class RequestProtocol(ClientProtocol):
                 break
             collect(data[start + 2 : end])
             start = end
+        self.received += len(self._replies) - before
         return start
 
 

@@ -22,7 +22,7 @@ from cli_client.engine.source import SourceError, open_source
 from cli_client.engine.supply import Supply
 from cli_client.ledger.expectation import expectation
 from cli_client.ledger.latency import Latencies
-from cli_client.ledger.ledger import Ledger, Settled
+from cli_client.ledger.ledger import Ledger, OnSettled, OnVerified
 from cli_client.ledger.result import Result
 from cli_client.ledger.timeline import Standing, Timeline
 from cli_client.settings import Settings
@@ -47,10 +47,10 @@ class Run:
 
     Args:
         settings: The settings of the run.
-        verified: Called with the right replies of one read, in order. An OSError ends the run.
+        on_verified: Called with the right replies of one read, in order. An OSError ends the run.
         watch: Called about ten times a second while the run lasts; returns whether to go on.
         share: Which share of the run this is.
-        settled: Called with each request that is settled, if a list of these is wanted.
+        on_settled: Called with each request that is settled, if a list of these is wanted.
         clock: Tells the time. The event loop's own may be too coarse: uvloop's ticks in whole
             milliseconds.
         ticker: Makes what ticks when a request is due.
@@ -60,10 +60,10 @@ class Run:
     def __init__(
         self,
         settings: Settings,
-        verified: Callable[[list[bytes]], None],
+        on_verified: OnVerified,
         watch: Callable[[Standing], bool],
         share: Share = Share(),  # noqa: B008 (it cannot change)
-        settled: Settled | None = None,
+        on_settled: OnSettled | None = None,
         *,
         clock: Clock = time.perf_counter,
         ticker: MakeTicker = ThreadTicker,
@@ -72,9 +72,9 @@ class Run:
         self._settings = settings
         self._share = share
         self._size = max(1, share.part(settings.connections))
-        self._verified = verified
+        self._on_verified = on_verified
         self._watch = watch
-        self._settled = settled
+        self._on_settled = on_settled
         self._clock = clock
         self._ticker = ticker
         self._random = random or Random()
@@ -153,8 +153,8 @@ class Run:
             self._source.total,
             expectation(settings.expect, settings.binary),
             paced=self._pace is not None,
-            verified=self._verified,
-            settled=self._settled,
+            on_verified=self._on_verified,
+            on_settled=self._on_settled,
         )
         self._timeline = Timeline(self._ledger)
         self._loop_watch = LoopWatch()
@@ -194,7 +194,7 @@ class Run:
         with self._ticker(pace, self._stopwatch) as ticker:
             while not self._over.done():
                 elapsed = self._stopwatch.elapsed
-                due = pace.due(self._ledger.sent)
+                due = pace.due(self._supply.taken)
                 # One that was due before has waited for the connections since, not for this task.
                 if looked < due <= elapsed:
                     self._schedule_lag.record([elapsed - due])
@@ -282,11 +282,22 @@ class Run:
         ledger, fleet = self._ledger, self._fleet
         now = self._clock()
         why = None if self._interrupted else fleet.last_words
-        for lane in list(fleet.lanes):
+        for lane in fleet.lanes:
             lane.give_up(now, why)
         ledger.miss(0, self._supply.give_up(), now, why)
         self._watch(self._timeline.note(self._stopwatch.elapsed))
-        fates = ledger.fates()
+        requests = self._supply.taken if ledger.total is None else ledger.total
+        fates = {
+            "requests": requests,
+            "verified": ledger.verified,
+            "wrong": ledger.wrong,
+            "missing": ledger.missing,
+            "never_sent": requests - self._supply.taken,
+            **{
+                kind: ledger.messages[kind]
+                for kind in ("duplicate", "out_of_order", "unsolicited", "late")
+            },
+        }
         if fates["never_sent"] and not self._interrupted:
             ledger.errors.note(
                 "sending",
@@ -295,9 +306,8 @@ class Run:
             )
         return Result(
             fates=Counter(fates),
-            messages=Counter(
-                {kind: fates[kind] for kind in ("duplicate", "late", "unsolicited", "out_of_order")}
-            ),
+            ordered=ledger.expectation.ordered,
+            messages=ledger.messages + Counter(received=fleet.received),
             attempts=fleet.attempts + Counter(resent=ledger.resent),
             opened=fleet.opened,
             closes=fleet.closes,

@@ -40,6 +40,8 @@ class Supply:
         self._duration = duration
         self._stopwatch = stopwatch
         self._again: deque[Request] = deque()
+        self.taken = 0
+        """How many requests have been handed out, each counted once."""
 
     @property
     def is_over(self) -> bool:
@@ -50,14 +52,14 @@ class Supply:
     def owed(self) -> int:
         """How many requests are due and have not gone out."""
         due = 0 if self._pace is None else self._pace.count(self._stopwatch.elapsed)
-        return max(0, due - self._ledger.sent) + len(self._again)
+        return max(0, due - self.taken) + len(self._again)
 
     def take(self, amount: int) -> list[Request]:
         """Return the next requests to send, no more than so many."""
         now = self._stopwatch.clock()
         again = self._again
         taken = [again.popleft()._replace(sent_at=now) for _ in range(min(amount, len(again)))]
-        self._ledger.resent += len(taken)
+        self._ledger.note_resent(len(taken))
         if len(taken) < amount and not self._time_is_up:
             taken += self._take_new(amount - len(taken), now)
         return taken
@@ -77,7 +79,7 @@ class Supply:
         return self._duration is not None and self._stopwatch.elapsed >= self._duration
 
     def _take_new(self, amount: int, now: float) -> list[Request]:
-        first, pace = self._ledger.sent, self._pace
+        first, pace = self.taken, self._pace
         try:
             if pace is None:
                 requests = [
@@ -94,5 +96,7 @@ class Supply:
         except SourceError as error:
             self._ledger.errors.note("source", str(error))
             return []
-        self._ledger.sent += len(requests)
+        if requests:
+            self.taken += len(requests)
+            self._ledger.note_sent(len(requests), requests[0].due)
         return requests

@@ -1,39 +1,57 @@
 """What a right reply is: the request with a number (wsroll), the request itself, or anything.
 
-Payloads are compared whole. A reply of the other kind (binary where text was sent) is no right one
+A request and its right reply have a key in common, by which the one is found when the other comes.
+Payloads are compared whole. A reply of the other kind (binary where text was sent) is not right
 whatever it says.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 
 from cli_client.settings import Expected
 from wire.exchange import WrongReplyError, check_reply, request_of
 
-__all__ = ["Expectation", "OtherKind", "WrongReplyError", "expectation"]
+__all__ = ["Expectation", "Key", "OtherKind", "WrongReplyError", "expectation"]
 
 SHOWN_BYTES = 12
+"""Bytes that are shown of where a reply differs: as many as fit a line twice, in hexadecimal."""
+
+Key = Hashable
+"""What a request and its right reply have in common."""
 
 
 class OtherKind(bytes):
     """The payload of a message that is binary where text was sent, or text where binary was."""
 
 
-class Expectation(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
     """What to hold a reply against."""
 
     check: Callable[[bytes, bytes], int]
-    """Return the number in the reply to a request, or 0 where there is none to be.
+    """Return the number in the right reply to a request, or 0 where it has none.
 
     Raises:
         WrongReplyError: If the reply is not the right one.
     """
-    request_of: Callable[[bytes], bytes | None]
-    """Return the one request to which a reply would be right, if there is one."""
-    start: Callable[[bytes], bytes | None]
-    """Return how the reply to a request has to start, if that is known."""
+    request_key: Callable[[bytes], Key]
+    """Return the key of a request."""
+    reply_key: Callable[[bytes], Key | None]
+    """Return the key of the request that a reply answers, or None if it answers none."""
     binary: bool
     """Whether replies are binary rather than text."""
+    start: Callable[[bytes], bytes | None] = lambda request: None
+    """Return how the reply to a request must start, if that is known."""
+    ordered: bool = True
+    """Whether replies must come in the order of the requests."""
+    by_position: bool = False
+    """Whether each reply belongs to the oldest request in flight, as no key tells."""
+    by_prefix: bool = False
+    """Whether the key is the payload, and a message that begins with one is its wrong reply."""
+    settles: Callable[[bytes], bool] = lambda reply: True
+    """Return whether a right reply is the last to its request, not a part of the answer."""
+    is_push: Callable[[bytes], bool] = lambda message: False
+    """Return whether a message that answers no request is one that the service may push."""
 
     def difference(self, request: bytes, reply: bytes) -> str:
         """Say why a reply is not the right one to a request, and where it differs."""
@@ -52,14 +70,49 @@ class Expectation(NamedTuple):
 def expectation(expected: Expected, binary: bool) -> Expectation:
     """Return the expectation of this name, for replies of this kind."""
     if expected == "number":
-        return Expectation(check_reply, request_of, lambda request: request + b": ", binary)
+        return Expectation(
+            check=check_reply,
+            request_key=_itself,
+            reply_key=_key_of_numbered,
+            start=lambda request: request + b": ",
+            binary=binary,
+            by_prefix=True,
+        )
     if expected == "echo":
-        return Expectation(_check_echo, lambda reply: reply, lambda request: request, binary)
-    check = _check_any_binary if binary else _check_any
-    return Expectation(check, lambda reply: None, lambda request: None, binary)
+        return Expectation(
+            check=_check_echo,
+            request_key=_itself,
+            reply_key=_key_of_echo,
+            start=_itself,
+            binary=binary,
+            by_prefix=True,
+        )
+    return Expectation(
+        check=_check_any_binary if binary else _check_any,
+        request_key=_same_for_all,
+        reply_key=_same_for_all,
+        binary=binary,
+        by_position=True,
+    )
 
 
 _KINDS = {False: "text", True: "a binary message"}
+
+
+def _itself(request: bytes) -> bytes:
+    return request
+
+
+def _key_of_numbered(reply: bytes) -> bytes | None:
+    return request_of(reply) if type(reply) is bytes else None
+
+
+def _key_of_echo(reply: bytes) -> bytes | None:
+    return reply if type(reply) is bytes else None
+
+
+def _same_for_all(payload: bytes) -> bytes:
+    return b""
 
 
 def _check_echo(request: bytes, reply: bytes) -> int:
@@ -70,6 +123,8 @@ def _check_echo(request: bytes, reply: bytes) -> int:
 
 def _check_any(request: bytes, reply: bytes) -> int:
     # The others need not look: what is compared with valid UTF-8 (RFC 6455, section 5.6) is so too.
+    if type(reply) is not bytes:
+        raise WrongReplyError("the reply is of the other kind")
     try:
         reply.decode()
     except UnicodeDecodeError as error:
@@ -78,6 +133,8 @@ def _check_any(request: bytes, reply: bytes) -> int:
 
 
 def _check_any_binary(request: bytes, reply: bytes) -> int:
+    if type(reply) is not bytes:
+        raise WrongReplyError("the reply is of the other kind")
     return 0
 
 

@@ -1,217 +1,409 @@
 """A lane: the requests of one connection that wait for their replies, and which reply is whose.
 
-Replies are owed in the order of the requests, on the connection of the request, so the reply that
-comes next belongs to the oldest request in flight. One that does not is looked for among the
-others, so that one lost, repeated or misplaced reply counts as that and does not make all that
-follow it wrong. One that fits nothing is held until the next reply shows whether it stood in the
-place of a reply or beside it.
+As long as the replies are right and in order, as nearly all are, a queue is enough. From the first
+message that is not the next right reply on, the requests are found by key, so that one lost,
+repeated or misplaced reply counts as that and does not make all that follow it wrong. A message
+that answers nothing is held until what follows shows whether it stood in the place of a reply or
+beside it.
 """
 
 from collections import deque
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 
-from cli_client.ledger.errors import name
-from cli_client.ledger.expectation import WrongReplyError
+from cli_client.ledger.expectation import Key, WrongReplyError
+from cli_client.ledger.keyed import KeyedRequests, Memory
 from cli_client.ledger.ledger import Ledger, Request
 
-__all__ = ["Lane"]
+__all__ = ["Lane", "Lanes"]
+
+HELD_BYTES = 2**22
+"""Bytes of messages that are held, at the most, besides one: they are kept to be shown."""
+
+
+class Lanes:
+    """The lanes of a run on which requests may be in flight.
+
+    Args:
+        ledger: Where requests and messages are counted.
+        memory: How many answered requests, and how many given up, each lane remembers, to name the
+            reply that still comes. Also how many requests may wait though a later one has been
+            answered, before the oldest is given up.
+        held: How many messages that answer nothing each lane may hold.
+    """
+
+    def __init__(self, ledger: Ledger, memory: int, held: int) -> None:
+        self.ledger = ledger
+        self.memory = memory
+        self.held = held
+        self.by_key = not ledger.expectation.ordered
+        """Whether all lanes find their requests by key, so that this can tell where one is."""
+        self._lanes: dict[int, Lane] = {}
+        self._holders: dict[Key, set[int]] = {}
+
+    def __iter__(self) -> Iterator["Lane"]:
+        return iter([*self._lanes.values()])
+
+    def add(self, lane: "Lane") -> None:
+        """Add a lane on which requests go out."""
+        self._lanes[lane.number] = lane
+
+    def discard(self, lane: "Lane") -> None:
+        """Forget a lane on which nothing is in flight any more, and nothing will be."""
+        self._lanes.pop(lane.number, None)
+
+    def note_key(self, key: Key, number: int) -> None:
+        """Take down that requests with this key are in flight on a lane."""
+        self._holders.setdefault(key, set()).add(number)
+
+    def drop_key(self, key: Key, number: int) -> None:
+        """Take down that they are not any more."""
+        holders = self._holders.get(key)
+        if holders is not None:
+            holders.discard(number)
+            if not holders:
+                del self._holders[key]
+
+    def holder(self, key: Key) -> int | None:
+        """Return the number of a lane on which a request with this key is in flight."""
+        if not self.by_key:
+            self.by_key = True
+            for lane in self:
+                lane.find_by_key()
+                for held in lane.waiting_keys():
+                    self.note_key(held, lane.number)
+        return min(self._holders.get(key, ()), default=None)
 
 
 class Lane:
-    """The requests of one connection, in the order in which they went out.
+    """The requests of one connection that wait for their replies.
+
+    What becomes of a message depends on what waits here:
+
+    | the message | what waits | what happens |
+    | --- | --- | --- |
+    | has the key of a request | it is in flight | verified, or wrong if its content is; older
+      ones are overtaken, but each message held takes the place of one: wrong; the other messages
+      held are unsolicited |
+    | | it was overtaken | verified, and out of order |
+    | | it was given up | late |
+    | | it was answered | duplicate |
+    | | it is in flight on another lane | unsolicited |
+    | begins with the payload of a request | it is in flight | wrong |
+    | anything else | nothing | unsolicited |
+    | | something | it is held |
+
+    A request that is overtaken or that waits too long is missing, or wrong if one single message is
+    held then. When the connection dies, what is in flight goes back to be sent again.
+
+    If the replies have no order, nothing is held. If nothing but their position tells them apart,
+    each belongs to the oldest request.
 
     Args:
-        ledger: Where they are counted.
+        lanes: The lanes of the run.
         number: The number of the connection, from 1.
-        lanes: The lanes of the run on which requests may be in flight; this one puts itself there.
-        memory: How many requests that no reply is due to any more are kept, to name the reply that
-            comes still. Also how many may wait though a later one has been answered, before the
-            oldest is given up.
     """
 
-    def __init__(self, ledger: Ledger, number: int, lanes: "set[Lane]", memory: int) -> None:
+    def __init__(self, lanes: Lanes, number: int) -> None:
         self.number = number
-        self.in_flight: deque[Request] = deque()
-        self.overdue: deque[Request] = deque()
-        """Requests that a later one has been answered before."""
-        self._ledger = ledger
+        self.resent = 0
+        """How many of the requests in flight have been sent before, on a connection that died."""
         self._lanes = lanes
-        self._memory = memory
-        # Payloads, as a request takes five times the room.
-        self._answered: deque[bytes] = deque(maxlen=memory)
-        self._given_up: deque[bytes] = deque(maxlen=memory)
-        # A reply that fits nothing, while some request is in flight.
-        self._doubtful: bytes | None = None
+        self._ledger = lanes.ledger
+        self._expectation = lanes.ledger.expectation
+        self._check = self._expectation.check
+        self._has_verified = False
+        self._answered = Memory(lanes.memory)
+        self._given_up = Memory(lanes.memory)
+        # The requests in flight, as long as the replies come in order; None from then on.
+        self._queue: deque[Request] | None = deque()
+        self._in_flight = KeyedRequests()
+        self._overtaken = KeyedRequests()
+        self._serial = 0
+        # Messages that answer nothing, while something waits.
+        self._held: deque[bytes] = deque()
+        self._held_bytes = 0
+        if lanes.by_key:
+            self.find_by_key()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have a reply to come, and so take up room in the window."""
+        if self._queue is not None:
+            return len(self._queue)
+        if self._expectation.ordered:
+            return len(self._in_flight)
+        return len(self._in_flight) + len(self._overtaken)
 
     @property
     def is_empty(self) -> bool:
         """Whether no request waits for its reply."""
-        return not (self.in_flight or self.overdue)
+        return not (self._queue or self._in_flight or self._overtaken)
+
+    def waiting_keys(self) -> Iterator[Key]:
+        """Return the keys of the requests in flight, found by key."""
+        yield from self._in_flight.keys()
+        yield from self._overtaken.keys()
 
     def send(self, requests: Sequence[Request]) -> None:
         """Take down requests that go out."""
         self._lanes.add(self)
-        self.in_flight.extend(requests)
+        if requests[0].attempt > 1:  # those that go out once more come first
+            self.resent += sum(request.attempt > 1 for request in requests)
+        if self._queue is not None:
+            self._queue.extend(requests)
+        else:
+            self._add(requests)
 
-    def receive(self, replies: list[bytes], now: float) -> None:
-        """Check replies that came at this time, and hand the right ones over."""
-        if self._doubtful is not None or not self._receive_in_order(replies, now):
-            self._receive_one_by_one(replies, now)
+    def receive(self, messages: list[bytes], now: float) -> None:
+        """Name the messages of one read, which came at this time, and hand the right ones over."""
+        if self._queue is None or not self._receive_in_order(self._queue, messages, now):
+            self._receive_by_key(messages, now)
 
-    def _receive_in_order(self, replies: list[bytes], now: float) -> bool:
-        """Take replies that are all right and in order, as nearly all are.
+    def find_by_key(self) -> None:
+        """Find the requests by key from now on."""
+        if self._queue is not None:
+            queue, self._queue = self._queue, None
+            self._add(queue)
+
+    def time_out(self, now: float, why: str) -> None:
+        """Give up all requests: no reply came for too long."""
+        self.find_by_key()
+        self._expire([*self._overtaken.clear(), *self._in_flight.clear()], now, why)
+
+    def time_out_overtaken(self, now: float, limit: float) -> None:
+        """Give up the requests that were sent so many seconds ago and overtaken since."""
+        expired = []
+        while self._overtaken and now - self._overtaken.oldest.sent_at > limit:
+            expired.append(self._overtaken.take_oldest())
+        self._expire(expired, now, f"none in {limit:g} s, though a later one got its own")
+
+    def give_up(self, now: float, why: str | None) -> None:
+        """Wait for nothing any more, as the run is over; why is None if that is not a fault."""
+        self.find_by_key()
+        self._dismiss_held()
+        self._miss([*self._overtaken.clear(), *self._in_flight.clear()], now, why)
+        self._lanes.discard(self)
+
+    def handle_lost(self, now: float, why: str) -> list[Request]:
+        """Return what was in flight when the connection died, and wait for nothing any more.
+
+        What was overtaken by a later one, where the order is kept, is not among it: its reply is
+        known to be lost.
+        """
+        self.find_by_key()
+        self._dismiss_held()
+        lost = self._in_flight.clear()
+        if not self._expectation.ordered:
+            lost = [*self._overtaken.clear(), *lost]
+        for key, request in lost:
+            self._release(key, request)
+        self.give_up(now, why)
+        return [request for _, request in lost]
+
+    # In order.
+
+    def _receive_in_order(self, queue: deque[Request], messages: list[bytes], now: float) -> bool:
+        """Take replies that are all right and in order.
 
         Returns:
             Whether they are. If not, nothing has been done.
         """
-        in_flight = self.in_flight
-        if len(replies) > len(in_flight) or set(map(type, replies)) != {bytes}:
+        if len(messages) > len(queue) or set(map(type, messages)) != {bytes}:
             return False
-        requests = [in_flight.popleft() for _ in replies]
+        requests = [queue.popleft() for _ in messages]
         payloads = [request.payload for request in requests]
         try:
-            numbers = list(map(self._ledger.expectation.check, payloads, replies))
+            numbers = list(map(self._check, payloads, messages))
         except WrongReplyError:
-            in_flight.extendleft(reversed(requests))
+            queue.extendleft(reversed(requests))
             return False
         self._answered.extend(payloads)
-        self._ledger.verify(self.number, requests, replies, numbers, now)
+        if self.resent:
+            self.resent -= sum(request.attempt > 1 for request in requests)
+        self._has_verified = True
+        self._ledger.verify(self.number, requests, messages, numbers, now)
         return True
 
-    def _receive_one_by_one(self, replies: list[bytes], now: float) -> None:
-        requests: list[Request] = []
-        right: list[bytes] = []
-        numbers: list[int] = []
-        for reply in replies:
-            request = self._match(reply, now)
-            if request is not None:
-                self._answered.append(request.payload)
-                requests.append(request)
-                right.append(reply)
-                numbers.append(self._ledger.expectation.check(request.payload, reply))
-        if requests:
-            self._ledger.verify(self.number, requests, right, numbers, now)
+    # By key.
 
-    def _match(self, reply: bytes, now: float) -> Request | None:
-        """Return the request that a reply answers; if there is none, note what the reply is."""
-        if type(reply) is not bytes:
-            self._doubt(reply, now)
-            return None
-        if self.in_flight and self._is_right(self.in_flight[0], reply):
-            if self._doubtful is not None:
-                self._dismiss()
-            return self.in_flight.popleft()
-        wanted = self._ledger.expectation.request_of(reply)
-        if wanted is None:
-            self._doubt(reply, now)
-            return None
-        for place, request in enumerate(self.in_flight):
-            if request.payload == wanted:
-                self._overtake(place, now)
-                return self.in_flight.popleft()
-        for place, request in enumerate(self.overdue):
-            if request.payload == wanted:
-                del self.overdue[place]
-                self._ledger.out_of_order += 1
-                self._note("out_of_order", wanted, "its reply came behind that to a later one")
-                return request
-        if not self._is_too_many(wanted):
-            self._doubt(reply, now)
-        return None
+    def _add(self, requests: Iterable[Request]) -> None:
+        for request in requests:
+            key = self._expectation.request_key(request.payload)
+            self._in_flight.add(self._serial, key, request)
+            self._serial += 1
+            if self._lanes.by_key:
+                self._lanes.note_key(key, self.number)
 
-    def _is_right(self, request: Request, reply: bytes) -> bool:
+    def _receive_by_key(self, messages: list[bytes], now: float) -> None:
+        self.find_by_key()
+        right: list[_Right] = []
+        for message in messages:
+            key = self._expectation.reply_key(message)
+            if key is None:
+                self._take_unmatched(message, now)
+            elif (serial := self._in_flight.find(key)) is not None:
+                self._take_reply(self._in_flight, serial, message, now, right)
+            elif (serial := self._overtaken.find(key)) is not None:
+                self._take_reply(self._overtaken, serial, message, now, right)
+            else:
+                self._take_unexpected(key, message, now)
+        if self.is_empty and not self._held and not self._lanes.by_key:
+            self._queue = deque()
+        if right:
+            self._ledger.verify(
+                self.number,
+                [request for request, _, _ in right],
+                [message for _, message, _ in right],
+                [number for _, _, number in right],
+                now,
+            )
+
+    def _take_reply(
+        self,
+        where: KeyedRequests,
+        serial: int,
+        message: bytes,
+        now: float,
+        right: "list[_Right]",
+    ) -> None:
+        """Take the reply to a request that waits; right ones are collected."""
+        expectation, ledger = self._expectation, self._ledger
+        request = where.get(serial)
         try:
-            self._ledger.expectation.check(request.payload, reply)
+            number = self._check(request.payload, message)
         except WrongReplyError:
+            self._settle(where, serial)
+            ledger.mark_wrong(self.number, request, message, now)
+            return
+        if not expectation.settles(message):
+            ledger.note_message("parts")
+            return
+        if where is self._in_flight:
+            self._overtake(serial, now)
+        elif expectation.ordered:
+            what = "its reply came after that to a later one"
+            ledger.note_fault("out_of_order", request.payload, what)
+        else:
+            ledger.note_message("out_of_order")
+        self._settle(where, serial)
+        self._has_verified = True
+        right.append((request, message, number))
+
+    def _take_unexpected(self, key: Key, message: bytes, now: float) -> None:
+        """Name a message with a key that nothing waits for here."""
+        about = key if isinstance(key, bytes) else message
+        if self._expectation.by_position:
+            self._dismiss(message)
+        elif key in self._given_up:
+            what = "its reply came late, after it had been given up"
+            self._ledger.note_fault("late", about, what)
+        elif key in self._answered:
+            self._ledger.note_fault("duplicate", about, "a duplicate reply")
+        elif (other := self._lanes.holder(key)) is not None:
+            what = f"its reply strayed to connection {self.number}, it was sent on {other}"
+            self._ledger.note_fault("unsolicited", about, what)
+        else:
+            self._take_unmatched(message, now)
+
+    def _take_unmatched(self, message: bytes, now: float) -> None:
+        """Take a message that has not the key of any request."""
+        if self._expectation.is_push(message):
+            self._ledger.note_message("pushes")
+        elif not (self._expectation.by_prefix and self._take_prefixed(message, now)):
+            self._hold(message)
+
+    def _take_prefixed(self, message: bytes, now: float) -> bool:
+        """Take a message for the wrong reply to the request that it begins with, if any."""
+        found = [
+            (len(where.get(serial).payload), where is self._in_flight, serial)
+            for where in (self._in_flight, self._overtaken)
+            if (serial := where.find_prefix(message)) is not None
+        ]
+        if not found:
             return False
+        _, in_flight, serial = max(found)
+        request = self._settle(self._in_flight if in_flight else self._overtaken, serial)
+        self._ledger.mark_wrong(self.number, request, message, now)
         return True
 
-    def _is_too_many(self, wanted: bytes) -> bool:
-        """Note a reply that would be right to a request that is owed none here, if it would."""
-        ledger = self._ledger
-        if wanted in self._given_up:
-            ledger.late += 1
-            self._note("late", wanted, "its reply came late, after it had been given up")
-            return True
-        if wanted in self._answered:
-            ledger.duplicate += 1
-            self._note("duplicate", wanted, "a reply too many")
-            return True
-        for lane in self._lanes - {self}:
-            if any(request.payload == wanted for request in chain(lane.overdue, lane.in_flight)):
-                ledger.unsolicited += 1
-                where = f"connection {self.number}, it was sent on {lane.number}"
-                self._note("unsolicited", wanted, f"its reply strayed to {where}")
-                return True
-        return False
+    def _settle(self, where: KeyedRequests, serial: int) -> Request:
+        """Remove a request that is answered, right or wrong."""
+        key, request = where.take(serial)
+        self._release(key, request)
+        self._answered.extend((key,))
+        return request
 
-    def settle_doubt(self, now: float) -> None:
-        """Take a reply that fits nothing for the one to the oldest request, as nothing follows."""
-        if self._doubtful is not None:
-            reply, self._doubtful = self._doubtful, None
-            request = self.in_flight.popleft()
-            self._answered.append(request.payload)
-            self._ledger.condemn(self.number, request, reply, now)
+    def _release(self, key: Key, request: Request) -> None:
+        """Forget a request that has been removed."""
+        if request.attempt > 1:
+            self.resent -= 1
+        if self._lanes.by_key and key not in self._in_flight and key not in self._overtaken:
+            self._lanes.drop_key(key, self.number)
 
-    def give_up(self, now: float, why: str | None) -> None:
-        """Wait for nothing any more."""
-        self.settle_doubt(now)
-        waiting = [*self.overdue, *self.in_flight]
-        self.overdue.clear()
-        self.in_flight.clear()
-        self._miss(waiting, now, why)
+    def _overtake(self, serial: int, now: float) -> None:
+        """Set the older requests aside, since a later one has been answered."""
+        for older, key, request in self._in_flight.take_older(serial):
+            if self._held:
+                self._take_held(key, request, now)
+            else:
+                self._overtaken.add(older, key, request)
+        self._dismiss_held()
+        memory = self._lanes.memory
+        while self._expectation.ordered and len(self._overtaken) > memory:
+            why = f"none, though {memory:,} later ones got theirs"
+            self._miss([self._overtaken.take_oldest()], now, why)
 
-    def give_up_overdue(self, now: float, limit: float) -> None:
-        """Wait no more for what was sent so many seconds ago and overtaken since."""
-        overdue = self.overdue
-        while overdue and now - overdue[0].sent_at > limit:
-            why = f"none in {limit:g} s, though a later one got its own"
-            self._miss([overdue.popleft()], now, why)
+    # Messages held, and requests given up.
 
-    def lose(self, now: float, why: str) -> list[Request]:
-        """Return what was in flight when the connection died, and wait for nothing any more.
+    def _hold(self, message: bytes) -> None:
+        """Hold a message that answers nothing, if what follows may tell more."""
+        if self.is_empty or not self._expectation.ordered:
+            self._dismiss(message)
+            return
+        self._held.append(message)
+        self._held_bytes += len(message)
+        while len(self._held) > self._lanes.held or (
+            self._held_bytes > HELD_BYTES and len(self._held) > 1
+        ):
+            self._dismiss(self._take_oldest_held())
 
-        What had been overtaken is not among it: its reply is known to be lost.
-        """
-        self.settle_doubt(now)
-        lost = list(self.in_flight)
-        self.in_flight.clear()
-        self.give_up(now, why)
-        self._lanes.discard(self)
-        return lost
+    def _take_oldest_held(self) -> bytes:
+        message = self._held.popleft()
+        self._held_bytes -= len(message)
+        return message
 
-    def _overtake(self, place: int, now: float) -> None:
-        """Move the oldest requests aside: a later one has been answered."""
-        if self._doubtful is not None:
-            self.settle_doubt(now)
-            place -= 1
-        for _ in range(place):
-            self.overdue.append(self.in_flight.popleft())
-        while len(self.overdue) > self._memory:
-            why = f"none, though {self._memory:,} later ones got theirs"
-            self._miss([self.overdue.popleft()], now, why)
+    def _take_held(self, key: Key, request: Request, now: float) -> None:
+        """Take the oldest message held for the wrong reply to a request that was removed."""
+        self._release(key, request)
+        self._answered.extend((key,))
+        self._ledger.mark_wrong(self.number, request, self._take_oldest_held(), now)
 
-    def _doubt(self, reply: bytes, now: float) -> None:
-        """Hold a reply that fits nothing, if another may follow that tells more."""
-        self.settle_doubt(now)
-        self._doubtful = reply
-        if not self.in_flight:
-            self._dismiss()
-        elif len(self.in_flight) == 1:
-            # Nothing else would be sent before this one is settled.
-            self.settle_doubt(now)
+    def _dismiss_held(self) -> None:
+        while self._held:
+            self._dismiss(self._take_oldest_held())
 
-    def _dismiss(self) -> None:
-        """Take a reply that fits nothing for one that nobody asked for."""
-        reply, self._doubtful = self._doubtful, None
-        self._ledger.unsolicited += 1
-        what = f"a reply that nobody asked for: {name(reply or b'')}"
-        self._ledger.errors.note("unsolicited", what)
+    def _dismiss(self, message: bytes) -> None:
+        """Count a message as unsolicited."""
+        what = "a message that nobody asked for"
+        if not self._has_verified:
+            what = "a greeting: the server speaks first on each connection"
+        self._ledger.note_fault("unsolicited", message, what)
 
-    def _miss(self, requests: Sequence[Request], now: float, why: str | None) -> None:
-        self._given_up.extend(request.payload for request in requests)
-        self._ledger.miss(self.number, requests, now, why)
+    def _expire(self, requests: list[tuple[Key, Request]], now: float, why: str) -> None:
+        """Count requests as missing that waited too long, after they were removed."""
+        if requests and len(self._held) == 1:
+            key, request = requests.pop(0)
+            self._take_held(key, request, now)
+        if self.is_empty:
+            self._dismiss_held()
+        self._miss(requests, now, why)
 
-    def _note(self, kind: str, request: bytes, what: str) -> None:
-        self._ledger.errors.note(kind, f": {what}", name(request))
+    def _miss(self, requests: list[tuple[Key, Request]], now: float, why: str | None) -> None:
+        for key, request in requests:
+            self._release(key, request)
+        self._given_up.extend(key for key, _ in requests)
+        self._ledger.miss(self.number, [request for _, request in requests], now, why)
+
+
+_Right = tuple[Request, bytes, int]
+"""A request, its right reply, and the number in it."""

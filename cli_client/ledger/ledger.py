@@ -1,9 +1,12 @@
-"""The ledger of a run: every request ends with exactly one fate, and the fates add up.
+"""The ledger of a run: every request ends with one fate, and every message has one name.
 
 A request is *verified* when its own right reply came, *wrong* when something else came in its
-place, *missing* when it was sent and nothing came, and else *never sent*. Apart from these are
-counted replies that came beside them: duplicate, out of order, late (to a request that had been
-given up) and unsolicited. Which reply is which, its connection's lane finds out (``lane.py``).
+place, *missing* when it was sent and nothing came, and else *never sent*. A message received is
+the right or the wrong reply to a request, or it is counted by itself: *duplicate*, *late* (to a
+request that had been given up), *unsolicited*, a *part* of an answer, a *push*, a *greeting* or the
+reply to a *hello*. Which message is which, its connection's lane finds out (``lane.py``).
+
+Only the ledger's own methods write to it.
 """
 
 from collections import Counter
@@ -14,7 +17,7 @@ from cli_client.ledger.errors import Errors, name
 from cli_client.ledger.expectation import Expectation
 from cli_client.ledger.latency import Latencies
 
-__all__ = ["Ledger", "Request", "Settled"]
+__all__ = ["Ledger", "OnSettled", "OnVerified", "Request"]
 
 
 class Request(NamedTuple):
@@ -28,7 +31,10 @@ class Request(NamedTuple):
     attempt: int = 1
 
 
-Settled = Callable[[str, int, Request, bytes | None, float], None]
+OnVerified = Callable[[list[bytes]], None]
+"""Takes the right replies of one read, in order."""
+
+OnSettled = Callable[[str, int, Request, bytes | None, float], None]
 """Takes the fate of a request, the number of its connection, the request, its reply, the time."""
 
 
@@ -36,12 +42,12 @@ class Ledger:
     """Counts what became of the requests of a run, over all its connections.
 
     Args:
-        total: How many requests there shall be; None if that is not known.
+        total: How many requests there must be; None if that is not known.
         expectation: What a right reply is.
         paced: Whether each request has a time at which it is due.
-        verified: Called with the right replies of one read, in order.
-        settled: Called with each request that is settled: its fate, the lane, the request, the
-            reply if there is one, and the time.
+        on_verified: Called with the right replies of one read, in order.
+        on_settled: Called with each request that is settled: its fate, the number of its
+            connection, the request, the reply if there is one, and the time.
     """
 
     def __init__(
@@ -50,29 +56,36 @@ class Ledger:
         expectation: Expectation,
         *,
         paced: bool,
-        verified: Callable[[list[bytes]], None],
-        settled: Settled | None = None,
+        on_verified: OnVerified,
+        on_settled: OnSettled | None = None,
     ) -> None:
         self.total = total
         self.sent = 0
         """Requests that went out, each counted once however often it was sent."""
+        self.resent = 0
         self.verified = 0
         self.wrong = 0
         self.missing = 0
-        self.duplicate = 0
-        self.out_of_order = 0
-        self.unsolicited = 0
-        self.late = 0
-        self.resent = 0
+        self.messages: Counter[str] = Counter()
+        """duplicate, late, unsolicited, parts, pushes, greetings, hello_replies; out_of_order
+        besides: such a reply is the right one, and counted as that too."""
         self.latencies = Latencies()
         """From the moment at which a request was sent."""
         self.corrected = Latencies() if paced else None
         """From the moment at which it was due."""
+        self.stalled = Latencies()
+        """The latencies, corrected if there are such, of the requests that a stall touched."""
         self.numbers: Counter[int] = Counter()
         self.errors = Errors()
         self.expectation = expectation
-        self._verified = verified
-        self._settled = settled
+        self.answered_at = 0.0
+        """When a request was last answered, right or wrong."""
+        self.silence_max = 0.0
+        """The longest time without an answer while a request was in flight or owed."""
+        self._waiting_since = 0.0
+        self._stalled_until = 0.0
+        self._on_verified = on_verified
+        self._on_settled = on_settled
 
     @property
     def answered(self) -> int:
@@ -84,9 +97,27 @@ class Ledger:
         """How many requests have met their fate."""
         return self.verified + self.wrong + self.missing
 
+    # What the sender does.
+
+    def note_sent(self, count: int, due: float) -> None:
+        """Count requests that go out for the first time; the oldest was due at this time."""
+        if self.sent == self.settled:
+            self._waiting_since = max(due, self.answered_at)
+        self.sent += count
+
+    def note_resent(self, count: int) -> None:
+        """Count requests that go out once more."""
+        self.resent += count
+
+    def note_stall(self, until: float) -> None:
+        """Take down that the sender stood still; what was sent or due before then is touched."""
+        self._stalled_until = until
+
+    # What becomes of the requests.
+
     def verify(
         self,
-        lane: int,
+        connection: int,
         requests: list[Request],
         replies: list[bytes],
         numbers: list[int],
@@ -94,54 +125,72 @@ class Ledger:
     ) -> None:
         """Count requests that got their right replies, with these numbers, in one read."""
         self.verified += len(requests)
-        self.latencies.record([now - request.sent_at for request in requests])
+        self._note_answer(now)
+        latencies = [now - request.sent_at for request in requests]
+        self.latencies.record(latencies)
         if self.corrected is not None:
-            self.corrected.record([now - request.due for request in requests])
+            latencies = [now - request.due for request in requests]
+            self.corrected.record(latencies)
+        if requests[0].due < self._stalled_until:
+            self._note_stalled(requests, latencies)
         self.numbers.update(numbers)
-        if self._settled is not None:
+        if self._on_settled is not None:
             for request, reply in zip(requests, replies, strict=True):
-                self._settled("verified", lane, request, reply, now)
-        self._verified(replies)
+                self._on_settled("verified", connection, request, reply, now)
+        self._on_verified(replies)
 
-    def condemn(self, lane: int, request: Request, reply: bytes, now: float) -> None:
+    def mark_wrong(self, connection: int, request: Request, reply: bytes, now: float) -> None:
         """Count a request as answered wrongly."""
         self.wrong += 1
+        self._note_answer(now)
         difference = self.expectation.difference(request.payload, reply)
         self.errors.note("wrong", f": {difference}", name(request.payload))
-        if self._settled is not None:
-            self._settled("wrong", lane, request, reply, now)
+        if self._on_settled is not None:
+            self._on_settled("wrong", connection, request, reply, now)
 
     def miss(
-        self, lane: int, requests: Sequence[Request], now: float, why: str | None = None
+        self, connection: int, requests: Sequence[Request], now: float, why: str | None = None
     ) -> None:
-        """Count requests as never answered; why is None if that is no fault."""
+        """Count requests as never answered; why is None if that is not a fault."""
         if not requests:
             return
+        self._note_silence(now)
         self.missing += len(requests)
         if why is not None:
             about = name(requests[0].payload)
             self.errors.note("missing", f" got no reply: {why}", about, len(requests))
-        if self._settled is not None:
+        if self._on_settled is not None:
             for request in requests:
-                self._settled("missing", lane, request, None, now)
+                self._on_settled("missing", connection, request, None, now)
 
-    def fates(self) -> dict[str, int]:
-        """Return the counts, once nothing is waited for. The first is the sum of the next four."""
-        if self.settled != self.sent:
-            self.errors.note(
-                "balance",
-                f"the ledger does not balance: {self.sent} sent, {self.settled} settled. "
-                "This is a fault of wsroll-send: please report it",
-            )
-        requests = self.sent if self.total is None else self.total
-        return {
-            "requests": requests,
-            "verified": self.verified,
-            "wrong": self.wrong,
-            "missing": self.missing,
-            "never_sent": requests - self.sent,
-            "duplicate": self.duplicate,
-            "out_of_order": self.out_of_order,
-            "unsolicited": self.unsolicited,
-            "late": self.late,
-        }
+    # What becomes of other messages.
+
+    def note_message(self, kind: str) -> None:
+        """Count a message that is not a fault: parts, pushes, greetings or hello_replies."""
+        self.messages[kind] += 1
+
+    def note_fault(self, kind: str, about: bytes, what: str) -> None:
+        """Count a message that came as it must not: duplicate, late, unsolicited or out_of_order.
+
+        Args:
+            kind: Which of these.
+            about: The request, or the message itself where it answers none.
+            what: What is wrong, in words.
+        """
+        self.messages[kind] += 1
+        self.errors.note(kind, f": {what}", name(about))
+
+    def _note_answer(self, now: float) -> None:
+        self._note_silence(now)
+        self.answered_at = now
+
+    def _note_silence(self, now: float) -> None:
+        silence = now - max(self.answered_at, self._waiting_since)
+        self.silence_max = max(self.silence_max, silence)
+
+    def _note_stalled(self, requests: list[Request], latencies: list[float]) -> None:
+        self.stalled.record(
+            latency
+            for request, latency in zip(requests, latencies, strict=True)
+            if request.due < self._stalled_until
+        )

@@ -51,6 +51,8 @@ class Stall(NamedTuple):
 class Result:
     """The outcome of a run, or of a share of it. Times are in seconds."""
 
+    ordered: bool = True
+    """Whether a reply out of order is a fault."""
     fates: Counter[str] = field(default_factory=Counter)
     """requests, verified, wrong, missing, never_sent."""
     messages: Counter[str] = field(default_factory=Counter)

@@ -35,7 +35,7 @@ def test_each_fault_is_caught_and_named_and_each_sound_run_passes() -> None:
     assert said["pushes between replies"] == "FAIL: 20 unsolicited"
     assert said["greeting"] == "FAIL: 1 unsolicited"
     assert said["refusals after a death"].startswith("FAIL: 1 missing, 249 never sent")
-    assert "Request 250: its reply came behind that to a later one" in done.stdout
+    assert "Request 250: its reply came after that to a later one" in done.stdout
 
 
 def run_with(

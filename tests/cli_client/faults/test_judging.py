@@ -39,7 +39,7 @@ def test_a_report_with_a_fault_does_not_match_the_clean_run(duplicated: Trial) -
     wrong = mismatches(CLEAN, duplicated)
     assert "the verdict should be pass" in wrong
     assert "0 duplicate should be counted" in wrong
-    assert "it should not say 'Request 250: a reply too many'" in wrong
+    assert "it should not say 'Request 250: a duplicate reply'" in wrong
 
 
 @pytest.mark.parametrize("name", ["wrong", "missing", "out_of_order", "unsolicited", "late"])
@@ -56,7 +56,7 @@ def test_an_error_beside_the_one_that_is_due_is_mismatches(duplicated: Trial) ->
 def test_another_error_in_place_of_the_one_that_is_due_is_mismatches(duplicated: Trial) -> None:
     duplicated.report["errors"] = [{"message": "the moon is full", "count": 1}]
     assert mismatches(DUPLICATED, duplicated) == [
-        "it should say 'Request 250: a reply too many'",
+        "it should say 'Request 250: a duplicate reply'",
         "it should not say 'the moon is full'",
     ]
 

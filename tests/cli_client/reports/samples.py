@@ -111,7 +111,7 @@ def failing() -> Report:
             "schedule_lag_ms": {"p99": 12.5, "max": 90.0},
         },
         "errors": [
-            {"message": "Request 5: its reply came behind that to a later one", "count": 3},
+            {"message": "Request 5: its reply came after that to a later one", "count": 3},
             {"message": f"Request 9: expected a number, got {HOSTILE}", "count": 1},
         ],
         "error_count": 7,

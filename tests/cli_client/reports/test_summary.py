@@ -128,7 +128,7 @@ def test_checks_that_passed_and_failed() -> None:
 
 def test_errors_are_grouped_and_the_rest_is_counted() -> None:
     text = summary(failing(), False)
-    assert "error: Request 5: its reply came behind that to a later one (3 in all)\n" in text
+    assert "error: Request 5: its reply came after that to a later one (3 in all)\n" in text
     assert text.splitlines()[-1] == "and 3 more errors"
     assert summary({**failing(), "error_count": 5}, False).splitlines()[-1] == "and 1 more error"
     assert "more error" not in summary({**failing(), "error_count": 4}, False)
