@@ -101,7 +101,7 @@ def simulate(scenario: Scenario, *, really: bool = False) -> Outcome:
             settings,
             answers.extend,
             watch,
-            settled=note_fate,
+            on_settled=note_fate,
             clock=loop.time,
             ticker=LoopTicker,
             random=random.Random(scenario.seed + 2),
