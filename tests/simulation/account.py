@@ -7,6 +7,7 @@ and not as the sender's ledger does it, message by message. Where the definition
 
 import math
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -125,9 +126,11 @@ class Account:
         settings: The settings of the run.
         server: The server, with its books.
         wire: What passed.
+        slack: By how much two readings of the same moment may differ, in seconds.
     """
 
-    def __init__(self, settings: Settings, server: Server, wire: Wire) -> None:
+    def __init__(self, settings: Settings, server: Server, wire: Wire, slack: float) -> None:
+        self.slack = slack
         self.settings = settings
         self.plan = server.plan
         self.kind = BINARY if settings.binary else TEXT
@@ -443,7 +446,9 @@ class Account:
         for link in self.links:
             for sent in link.sent:
                 if sent.state == "verified":
-                    inside = [at for at in moments if sent.at < at < sent.answered_at]
+                    inside = moments[
+                        bisect_right(moments, sent.at) : bisect_left(moments, sent.answered_at)
+                    ]
                     points = [sent.at, *inside, sent.answered_at]
                     gaps = (b - a for a, b in pairwise(points))
                     sure = max(sure, *gaps)

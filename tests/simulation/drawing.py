@@ -70,7 +70,7 @@ def _draw_settings(rng: random.Random) -> Settings:
         "binary": rng.random() < 0.2,
     }
     if rng.random() < 0.35:
-        options["rate"] = rng.choice((5.0, 20.0, 100.0, 500.0))
+        options["rate"] = rng.choice((5.0, 20.0, 100.0, 250.0))
         options["ramp"] = rng.choice((0.0, 0.0, 0.5))
     if rng.random() < 0.35:
         options["duration"] = rng.choice((0.3, 1.0, 2.0))

@@ -9,9 +9,6 @@ from tests.simulation.drawing import Scenario
 
 __all__ = ["bound", "hold"]
 
-SLACK = 0.002
-"""Seconds by which the two may read a moment apart."""
-
 Fates = Mapping[bytes, Sequence[tuple[str, float]]]
 """The fates that the sender gave to each request, each with its time."""
 
@@ -191,18 +188,18 @@ def _of_messages(account: Account, result: Result) -> Iterator[str]:
 
 def _of_times(account: Account, result: Result) -> Iterator[str]:
     """Hold the times that are reported against those on the wire."""
-    span = account.span
+    span, slack = account.span, account.slack
     if span is not None:
         low, high = span
-        if not low - SLACK <= result.elapsed <= high + WATCHED:
+        if not low - slack <= result.elapsed <= high + WATCHED:
             yield f"{result.elapsed:.3f} s elapsed, from {low:.3f} to {high:.3f} s are due"
     longest = account.longest_latency
     reported = result.latencies.summary()["max"] / 1000
-    if account.exact and abs(longest - reported) > 0.002 * longest + SLACK:
+    if account.exact and abs(longest - reported) > 0.002 * longest + slack:
         yield f"the longest latency is {longest:.6f} s, {reported:.6f} reported"
     for name, (low, high) in (("outage_max", account.outage), ("silence_max", account.silence)):
         value = getattr(result, name)
-        if not low - SLACK <= value <= high + WATCHED:
+        if not low - slack <= value <= high + WATCHED:
             yield f"{name} is {value:.3f} s, from {low:.3f} to {high:.3f} s are due"
 
 
