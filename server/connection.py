@@ -24,7 +24,7 @@ from server.handshake import Accepted, OpeningHandshake, Outcome, Refused
 from server.hub import Hub
 from server.protocol import ReplyProtocol
 
-__all__ = ["Connection", "State"]
+__all__ = ["Connection", "State", "log_refusal"]
 
 logger = logging.getLogger("wsroll.server")
 
@@ -291,8 +291,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.state = State.ANSWERED
         if isinstance(outcome, Refused):
-            self._hub.counters.add(("refused", outcome.reason))
-            logger.info("%s: refused (%s): %s", self._peer(), outcome.reason, outcome.text)
+            log_refusal(self._hub, self._transport, outcome.reason, outcome.text)
         self._write(outcome.response)
         self._end()
 
@@ -360,5 +359,22 @@ class Connection(asyncio.BufferedProtocol):
         self.abort()
 
     def _peer(self) -> str:
-        address = self._transport.get_extra_info("peername")
-        return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "unix socket"
+        return _peer(self._transport)
+
+
+def log_refusal(hub: Hub, transport: asyncio.BaseTransport, reason: str, text: str) -> None:
+    """Count and log that a peer is refused.
+
+    Args:
+        hub: What all connections of the server share.
+        transport: The transport to the peer.
+        reason: One of ``counters.REFUSALS``.
+        text: What is wrong.
+    """
+    hub.counters.add(("refused", reason))
+    logger.info("%s: refused (%s): %s", _peer(transport), reason, text)
+
+
+def _peer(transport: asyncio.BaseTransport) -> str:
+    address = transport.get_extra_info("peername")
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "unix socket"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 __all__ = ["CLOSE_CODES", "REFUSALS", "Counters"]
 
-REFUSALS = ("origin", "host", "full", "stopping", "timeout", "header size", "malformed")
+REFUSALS = ("origin", "host", "full", "stopping", "timeout", "header size", "malformed", "tls")
 CLOSE_CODES = (*range(1000, 1004), *range(1005, 1015), 0)
 """The close codes counted apart (RFC 6455, section 7.4.1); 0 stands for all others."""
 

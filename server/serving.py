@@ -8,19 +8,17 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 
-from server.connection import Connection
+from server.connection import Connection, log_refusal
 from server.counters import Counters
 from server.descriptors import call_at_end_of_file
 from server.hub import Hub
 from server.listening import BACKLOG
+from server.secure import SecureConnection
 from server.settings import Settings
 
 __all__ = ["serve"]
 
 logger = logging.getLogger("wsroll.server")
-
-NEVER = 10.0**6
-"""Seconds that no connection waits."""
 
 
 async def serve(
@@ -50,11 +48,22 @@ async def serve(
     loop.set_exception_handler(_ExceptionHandler())
     hub = Hub(settings, counters, local=local)
     register = _Register()
+    secured: set[SecureConnection] = set()
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def new_connection() -> asyncio.BaseProtocol:
         connection = Connection(hub, loop, on_made=register.add, on_lost=register.remove)
-        return connection
+        if tls is None:
+            return connection
+        return SecureConnection(
+            tls,
+            connection,
+            loop,
+            handshake_timeout=settings.open_timeout,
+            on_made=secured.add,
+            on_lost=secured.discard,
+            on_refused=lambda secure, reason: log_refusal(hub, secure, "tls", reason),
+        )
 
     def ask_to_stop() -> None:
         (hurry if stop.is_set() else stop).set()
@@ -67,10 +76,6 @@ async def serve(
             new_connection,
             sock=listener,
             backlog=BACKLOG,
-            ssl=tls,
-            ssl_handshake_timeout=settings.open_timeout if tls else None,
-            # A connection's own timer ends it, and knows whether the peer still takes bytes.
-            ssl_shutdown_timeout=NEVER if tls else None,
         )
         for listener in sockets
     ]
@@ -81,6 +86,10 @@ async def serve(
         listener.close()
     hub.stopping = True
     await _close(register, settings.grace, hurry)
+    for secure in list(secured):
+        secure.abort()
+    # The transports close in the next turn of the event loop.
+    await asyncio.sleep(0)
 
 
 class _Register:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.server.test_tls import Pair, make_pair
+from tests.certificates import Pair, make_pair
 
 
 @pytest.fixture(scope="session")

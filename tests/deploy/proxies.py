@@ -14,10 +14,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.certificates import Pair
 from tests.conftest import skip_unless_ci
 from tests.deploy.processes import Logging
 from tests.server.raw import Address
-from tests.server.test_tls import Pair
 
 __all__ = ["CONFIGURATION", "DEPLOY", "Proxy", "find", "haproxy", "nginx"]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from server.settings import Settings
+from tests.certificates import Pair
 from tests.deploy.processes import traffic
 from tests.deploy.proxies import CONFIGURATION, DEPLOY, Proxy, find, haproxy, nginx
 from tests.server.raw import RawClient
 from tests.server.running import Running, running
-from tests.server.test_tls import Pair
 
 Start = Callable[[Pair, str, str], contextlib.AbstractContextManager[Proxy]]
 

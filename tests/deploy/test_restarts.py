@@ -5,11 +5,11 @@ import signal
 
 import pytest
 
+from tests.certificates import Pair
 from tests.cli_client.sending import Reported
 from tests.deploy.processes import traffic
 from tests.deploy.proxies import haproxy, nginx
 from tests.server.running import running
-from tests.server.test_tls import Pair
 
 each_way = pytest.mark.parametrize(
     "number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name

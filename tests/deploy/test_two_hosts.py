@@ -4,11 +4,11 @@ import re
 
 import pytest
 
+from tests.certificates import Pair
 from tests.deploy.hosts import network
 from tests.deploy.processes import traffic
 from tests.deploy.proxies import haproxy
 from tests.server.running import running
-from tests.server.test_tls import Pair
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Running:
     ) -> None:
         where = () if "--port" in options or "--unix" in options else ("--port", "0")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "server", *where, "--stop-on-eof", *options],
+            [sys.executable, "-W", "error", "-m", "server", *where, "--stop-on-eof", *options],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -124,7 +124,7 @@ class Running:
 def running(
     *options: str, before: Callable[[], None] | None = None, **environment: str
 ) -> Iterator[Running]:
-    """Run a server; whatever it is put through, its log shall hold no traceback."""
+    """Run a server; whatever happens to it, its log must hold no traceback and no warning."""
     server = Running(options, environment, before)
     try:
         yield server
@@ -141,6 +141,7 @@ def running(
             assert server.process.stderr is not None
             server.process.stderr.close()
     assert "Traceback" not in server.log, server.log
+    assert "Warning" not in server.log, server.log
 
 
 def run_to_end(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import socket
+import ssl
 import weakref
 from collections.abc import Iterator
 
@@ -12,9 +13,11 @@ import pytest
 from server.connection import Connection
 from server.counters import Counters
 from server.hub import Hub
+from server.secure import RECORD_SIZE
 from server.settings import Settings
+from tests.certificates import Pair
 from tests.server.raw import BINARY, CLOSE, CONT, PING, TEXT, RawClient, frame, handshake
-from tests.server.running import running
+from tests.server.running import Running, running
 from wire.exchange import check_reply
 
 MIB = 2**20
@@ -134,10 +137,13 @@ def test_a_connection_that_is_gone_leaves_nothing(life: bytes) -> None:
         asyncio.run(live())
 
 
-def test_an_idle_client_costs_what_it_did_before_its_large_message() -> None:
-    """100 clients of a MiB each, whole and in fragments, answered and then silent."""
-    with running() as server, contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(server.connect()) for _ in range(100)]
+CLIENTS = 100
+
+
+def growth_by_large_messages(server: Running, tls: ssl.SSLContext | None = None) -> int:
+    """Return how much more memory clients cost after messages of a MiB, in bytes."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.connect(tls=tls)) for _ in range(CLIENTS)]
         for client in clients[:10]:  # what the first messages of all need is there before
             exchange(client)
         before = server.memory()
@@ -145,7 +151,21 @@ def test_an_idle_client_costs_what_it_did_before_its_large_message() -> None:
             exchange(client)
         growth = server.memory() - before
     print(f"growth: {growth / MIB:.1f} MiB")
-    assert growth < 10 * MIB
+    return growth
+
+
+def test_an_idle_client_costs_what_it_did_before_its_large_message() -> None:
+    """Whole messages and fragmented ones, answered long ago."""
+    with running() as server:
+        assert growth_by_large_messages(server) < 10 * MIB
+
+
+def test_an_idle_client_costs_little_more_over_tls(pair: Pair) -> None:
+    """A few records for each: TLS keeps its buffers."""
+    options = ("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key))
+    trusting = ssl.create_default_context(cafile=str(pair.certificate))
+    with running(*options) as server:
+        assert growth_by_large_messages(server, trusting) < CLIENTS * 10 * RECORD_SIZE
 
 
 def exchange(client: RawClient) -> None:

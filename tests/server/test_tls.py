@@ -1,51 +1,19 @@
 """TLS: the page over https, the exchange over wss, and one line for what cannot be used."""
 
 import contextlib
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import skip_unless_ci
+from tests.certificates import Pair, make_pair
 from tests.server.raw import CLOSE, TEXT, RawClient, close_code, frame
 from tests.server.running import Running, run_to_end, running
 from wire.exchange import check_reply
-
-
-class Pair(NamedTuple):
-    """A certificate and its key."""
-
-    certificate: Path
-    key: Path
-
-
-def make_pair(folder: Path) -> Pair:
-    """Make a certificate for localhost that signs itself."""
-    if shutil.which("openssl") is None:
-        skip_unless_ci("the openssl command")
-    pair = Pair(folder / "cert.pem", folder / "key.pem")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-days", "2", "-nodes", "-subj", "/CN=localhost"),
-            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
-            *("-out", str(pair.certificate), "-keyout", str(pair.key)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return pair
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    return make_pair(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")

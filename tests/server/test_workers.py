@@ -41,7 +41,7 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.fixture
-def pair() -> Iterator[Running]:
+def two_workers() -> Iterator[Running]:
     """A server with two workers, of which nothing may be left."""
     with running("--workers", "2") as server:
         known = set(workers(server))
@@ -59,17 +59,17 @@ def open_many(server: Running, stack: contextlib.ExitStack, count: int) -> list[
     return [stack.enter_context(server.connect()) for _ in range(count)]
 
 
-def test_workers_share_the_connections_and_the_metrics_are_the_sum(pair: Running) -> None:
+def test_workers_share_the_connections_and_the_metrics_are_the_sum(two_workers: Running) -> None:
     """Whichever worker answers the scrape."""
     with contextlib.ExitStack() as stack:
-        clients = open_many(pair, stack, 40)
+        clients = open_many(two_workers, stack, 40)
         for client in clients:
             check_reply(b"Request 1", client.ask("Request 1").encode())
         for _ in range(10):
-            assert sample(pair, "wsroll_connections") == 40
-            assert sample(pair, "wsroll_requests_total") == 40
+            assert sample(two_workers, "wsroll_connections") == 40
+            assert sample(two_workers, "wsroll_requests_total") == 40
         # Both have their part in it: the files of each are more than without connections.
-        sockets = [len(os.listdir(f"/proc/{pid}/fd")) for pid in workers(pair)]
+        sockets = [len(os.listdir(f"/proc/{pid}/fd")) for pid in workers(two_workers)]
         assert min(sockets) > 12, sockets
 
 
@@ -86,24 +86,24 @@ def test_workers_share_the_limit_of_connections() -> None:
                 assert client.read_response()[0] == 503
 
 
-def test_a_worker_that_dies_is_replaced(pair: Running) -> None:
+def test_a_worker_that_dies_is_replaced(two_workers: Running) -> None:
     """And said so; the connections of the others live on, the count forgets its own."""
     with contextlib.ExitStack() as stack:
-        clients = open_many(pair, stack, 40)
-        known = set(workers(pair))
+        clients = open_many(two_workers, stack, 40)
+        known = set(workers(two_workers))
         killed = min(known)
         os.kill(killed, signal.SIGKILL)
-        pair.wait_for_log(f"process {killed}) died with signal 9")
+        two_workers.wait_for_log(f"process {killed}) died with signal 9")
         alive = [client for client in clients if answers(client)]
         assert 0 < len(alive) < 40
-        pair.wait_for_log("started again")
-        (replacement,) = set(workers(pair)) - known
+        two_workers.wait_for_log("started again")
+        (replacement,) = set(workers(two_workers)) - known
         newcomers = []
         while len(os.listdir(f"/proc/{replacement}/fd")) < 20:
-            newcomers += open_many(pair, stack, 10)
+            newcomers += open_many(two_workers, stack, 10)
             assert len(newcomers) < 3000, "the new worker gets no connection"
         assert all(answers(client) for client in newcomers)
-        assert sample(pair, "wsroll_connections") == len(alive) + len(newcomers)
+        assert sample(two_workers, "wsroll_connections") == len(alive) + len(newcomers)
 
 
 def answers(client: RawClient) -> bool:

@@ -12,9 +12,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, WebSocket, expect
 from websockets.asyncio.server import ServerConnection
 
+from tests.certificates import make_pair
 from tests.cli_client import liars
 from tests.conftest import ServerProcess, skip_unless_ci
-from tests.server.test_tls import make_pair
 from tests.web.conftest import FILE
 
 ROOT = Path(__file__).parents[2]

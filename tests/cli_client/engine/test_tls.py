@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import Pair, make_pair
 from tests.cli_client.liars import ServerConnection, reply_to, serving
 from tests.cli_client.sending import report, send
-from tests.server.test_tls import Pair, make_pair
 
 
 @pytest.fixture(scope="module")
