@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Sequence
 
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.protocol import CONNECTING, State
 
 from server.counters import Counters
+from server.deflate import DeflateFactory
 from server.gate import Gate
 from server.protocol import Answer, ReplyProtocol
 from server.runs import Runs
@@ -47,18 +47,7 @@ class Hub:
         """Whether no new client gets in."""
         self._answer, endings = ANSWERS[settings.reply]
         self._runs = Runs(endings)
-        self._extensions = (
-            # Windows of 4 KiB: larger ones cost more memory than they save on short messages.
-            [
-                ServerPerMessageDeflateFactory(
-                    server_max_window_bits=12,
-                    client_max_window_bits=12,
-                    compress_settings={"memLevel": 5},
-                )
-            ]
-            if settings.compress
-            else None
-        )
+        self._extensions = [DeflateFactory()] if settings.compress else None
 
     def new_protocol(self, state: State = CONNECTING) -> ReplyProtocol:
         """Return the protocol of a new connection."""

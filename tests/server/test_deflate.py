@@ -1,0 +1,147 @@
+"""Compressed messages, in every way in which DEFLATE lets a client write them."""
+
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.frames import Frame, Opcode
+
+from server.deflate import MOST_STREAMS, Deflate, DeflateFactory, Inflater
+from tests.server.raw import CONT, TEXT, RawClient, close_code, frame
+from tests.server.running import running
+
+TAIL = b"\0\0\xff\xff"
+HELLO = b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00"
+"""The text "Hello" in a final block, and the first byte of an empty one (section 7.2.3.4)."""
+
+
+class Client:
+    """A client's compression: its window is kept, however its blocks end."""
+
+    def __init__(self, bits: int = 12) -> None:
+        self._bits = bits
+        self._window = b""
+
+    def compress(self, data: bytes, *, final: bool) -> bytes:
+        packer = zlib.compressobj(wbits=-self._bits, zdict=self._window)
+        self._window = (self._window + data)[-(1 << self._bits) :]
+        if final:
+            return packer.compress(data) + packer.flush(zlib.Z_FINISH) + b"\0"
+        packed = packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
+        return packed.removesuffix(TAIL)
+
+
+def negotiated(*parameters: tuple[str, str | None]) -> Deflate:
+    extension = DeflateFactory().process_request_params(parameters, [])[1]  # type: ignore[arg-type]
+    assert isinstance(extension, Deflate)
+    return extension
+
+
+def decode(extension: Deflate, data: bytes, limit: int = 10**6) -> bytes:
+    decoded = extension.decode(Frame(Opcode.BINARY, data, rsv1=True), max_size=limit)
+    return bytes(decoded.data)
+
+
+def test_the_example_of_the_rfc() -> None:
+    extension = negotiated()
+    for _ in range(3):
+        assert decode(extension, HELLO) == b"Hello"
+
+
+words = st.sampled_from([b"", b"a", b"Request 1", b"Request 2 " * 50, bytes(range(256)) * 20])
+messages = st.lists(st.tuples(st.one_of(words, st.binary(max_size=40)), st.booleans()), max_size=8)
+
+
+@given(messages, st.sampled_from([9, 12, 15]))
+def test_messages_with_and_without_final_blocks(parts: list[tuple[bytes, bool]], bits: int) -> None:
+    """Each refers to the window that those before it have left."""
+    client = Client(bits)
+    extension = negotiated(("client_max_window_bits", str(bits)))
+    if extension.remote_max_window_bits < bits:
+        client = Client(extension.remote_max_window_bits)
+    for data, final in parts:
+        assert decode(extension, client.compress(data, final=final)) == data
+
+
+@given(messages.filter(len), st.integers(1, 30))
+def test_final_blocks_in_the_middle_of_a_message(
+    parts: list[tuple[bytes, bool]], size: int
+) -> None:
+    """Several streams make one message, which may come in fragments cut anywhere."""
+    client, extension = Client(), negotiated()
+    packed = b"".join(
+        client.compress(data, final=final).removesuffix(b"\0" if final else b"")
+        + (b"" if final else TAIL)
+        for data, final in parts
+    )
+    packed += b"\0"
+    pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
+    whole = b""
+    for number, piece in enumerate(pieces):
+        opcode = Opcode.CONT if number else Opcode.BINARY
+        last = number == len(pieces) - 1
+        decoded = extension.decode(Frame(opcode, piece, fin=last, rsv1=not number), max_size=10**6)
+        whole += decoded.data
+    assert whole == b"".join(data for data, _ in parts)
+
+
+def test_a_client_without_context_takeover() -> None:
+    """Its messages refer to nothing before them, and each may end a stream."""
+    extension = negotiated(("client_no_context_takeover", None))
+    for final in (True, False, True):
+        assert decode(extension, Client().compress(b"Request 1" * 9, final=final)) == (
+            b"Request 1" * 9
+        )
+    with_context = Client()
+    with_context.compress(b"Request 1" * 9, final=False)
+    refers_to_it = with_context.compress(b"Request 1" * 9, final=False)
+    with pytest.raises(ProtocolError, match="decompression failed"):
+        decode(extension, refers_to_it)
+
+
+@pytest.mark.parametrize("final", [True, False])
+def test_the_size_limit_holds_over_streams(final: bool) -> None:
+    for limit, fits in ((1000, True), (999, False)):
+        client = Client()
+        packed = client.compress(b"x" * 600, final=True).removesuffix(b"\0")
+        packed += client.compress(b"y" * 400, final=final)
+        if fits:
+            assert len(decode(negotiated(), packed, limit)) == 1000
+        else:
+            with pytest.raises(PayloadTooBig):
+                decode(negotiated(), packed, limit)
+
+
+def test_a_stream_that_ends_at_the_size_limit() -> None:
+    assert decode(negotiated(), Client().compress(b"x" * 600, final=True), 600) == b"x" * 600
+
+
+def test_too_many_streams_in_one_message() -> None:
+    """An empty final block takes two bytes and some microseconds: a MiB of them would take long."""
+    empty = zlib.compressobj(wbits=-12).flush(zlib.Z_FINISH)
+    assert decode(negotiated(), empty * (MOST_STREAMS - 1) + HELLO) == b"Hello"
+    with pytest.raises(ProtocolError, match="too many final blocks"):
+        decode(negotiated(), empty * MOST_STREAMS + HELLO)
+
+
+def test_bytes_that_are_no_deflate_stream() -> None:
+    with pytest.raises(zlib.error):
+        Inflater(12).decompress(b"\xff" * 10, 0)
+
+
+def test_a_client_whose_messages_end_streams_gets_right_replies() -> None:
+    """From outside, with context takeover, whole and in fragments."""
+    with running("--compress", "--reply", "echo") as server, RawClient(server.url) as raw:
+        raw.open("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=12")
+        client, answers = Client(), zlib.decompressobj(-12)
+        for number in range(10):
+            text = f"Request {number}".encode() * 5
+            packed = client.compress(text, final=bool(number % 3))
+            raw.send(frame(TEXT, packed[:4], fin=False, rsv=4) + frame(CONT, packed[4:]))
+            reply = raw.read_frame()
+            assert reply is not None
+            assert answers.decompress(reply.payload + TAIL) == text
+        raw.send(frame(TEXT, b"\x03\x00" * 1000, rsv=4))
+        assert close_code(raw.read_frame()) == 1002
