@@ -1,8 +1,8 @@
 """Compression: permessage-deflate (RFC 7692), with messages that end a DEFLATE stream.
 
-A message may hold blocks with the bit BFINAL set (section 7.2.3.4). Behind such a block a new stream
-begins, which still refers to the window of the old one. The library's decoder stops there for good
-and takes every later message for an empty one; this one goes on.
+A message may hold blocks with the bit BFINAL set (section 7.2.3.4). Behind such a block a new
+stream begins, which still refers to the window of the old one. The library's decoder stops there
+for good and takes every later message for an empty one; this one goes on.
 """
 
 import zlib
