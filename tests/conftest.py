@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -23,10 +25,41 @@ QUIET = (
     "--no-first-run",
 )
 
+# What `make test-fast` leaves out: what needs a browser, a window, proxies, a cluster, several
+# processes of a server or an installation, and what takes long by its nature (a drain, a suite of
+# conformance, gigabytes). Elsewhere a test has the marker `slow` of its own.
+SLOW_PLACES = (
+    "benchmarks",
+    "cli_client/spread",
+    "cli_client/test_selftest.py",
+    "deploy",
+    "desktop_client",
+    "server/test_conformance.py",
+    "server/test_limits.py",
+    "server/test_stop.py",
+    "server/test_tls.py",
+    "server/test_workers.py",
+    "web",
+    "whole/test_install.py",
+)
+SLOW_FIXTURES = {"browser", "qapp"}
 
 # How long an example takes says nothing on a machine that does other things as well.
 hypothesis.settings.register_profile("wsroll", deadline=None)
 hypothesis.settings.load_profile("wsroll")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: not one of those that `make test-fast` runs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    places = [here / place for place in SLOW_PLACES]
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if any(item.path.is_relative_to(place) for place in places) or SLOW_FIXTURES & {*fixtures}:
+            item.add_marker(pytest.mark.slow)
 
 
 class ServerProcess:
@@ -67,6 +100,16 @@ class ServerProcess:
         self._process.kill()
         self._process.communicate()
         self._process = None
+
+    def pause(self) -> None:
+        """Freeze the server: the machine still takes what is sent, and nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen server go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End the server in order, if it runs."""
