@@ -5,12 +5,14 @@ and not as the sender's ledger does it, message by message. Where the definition
 (such as which side a reply falls that comes at the very time-out), it names all that are allowed.
 """
 
+import json
 import math
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from cli_client.settings import Settings
 from tests.simulation.frames import BINARY, CLOSE, TEXT
@@ -151,6 +153,8 @@ class Account:
         for link in self.links:
             if settings.expect == "any":
                 self._name_by_place(link)
+            elif settings.expect == "key":
+                self._name_by_key(link)
             else:
                 self._name(link)
         self.exact = all(len(taken.names) == 1 for link in self.links for taken in link.taken)
@@ -311,6 +315,39 @@ class Account:
             else:
                 taken.names = frozenset(["unsolicited"] if not unsure else ["unsolicited", "late"])
 
+    def _name_by_key(self, link: Link) -> None:
+        """Name each message by the id in it."""
+        places = {_value(sent.payload)["id"]: place for place, sent in enumerate(link.sent)}
+        highest = -1
+        for taken in link.taken:
+            value = _value(taken.payload)
+            key = value.get("id")
+            place = places.get(key)
+            if place is None or link.sent[place].order > taken.order:
+                may_push = "method" in value and bool(getattr(self.settings, "push", ()))
+                taken.names = frozenset(["pushes" if may_push else "unsolicited"])
+                continue
+            sent = taken.about = link.sent[place]
+            right = taken.opcode == self.kind and "result" in value
+            if sent.state in ("verified", "wrong"):
+                taken.names = frozenset(["duplicate"])
+            elif sent.state == "maybe":
+                taken.names = frozenset(
+                    ["duplicate", "late", "verified", "wrong", "unsolicited", "parts"]
+                )
+            elif taken.at - sent.at > self.settings.timeout:
+                sent.state = "maybe"
+                taken.names = frozenset(["verified" if right else "wrong", "late", "parts"])
+            elif right and getattr(self.settings, "final", None) and not value["done"]:
+                taken.names = frozenset(["parts"])
+            else:
+                sent.state = "verified" if right else "wrong"
+                sent.answered_at = taken.at
+                taken.names = frozenset([sent.state])
+                if right:
+                    link.out_of_order += place < highest
+                    highest = max(highest, place)
+
     # What it comes to.
 
     @property
@@ -406,7 +443,12 @@ class Account:
     def span(self) -> tuple[float, float] | None:
         """The time from the first request to the last right reply, and to the last message."""
         starts = [sent.at for link in self.links for sent in link.sent]
-        right = [sent.answered_at for link in self.links for sent in link.sent if sent.answered_at]
+        right = [
+            sent.answered_at
+            for link in self.links
+            for sent in link.sent
+            if sent.state == "verified"
+        ]
         ends = [taken.at for link in self.links for taken in link.taken]
         if not (starts and right):
             return None
@@ -468,6 +510,15 @@ class Account:
         if unanswered:
             reasons.append(f"{unanswered} Close frames were not answered")
         return reasons
+
+
+def _value(payload: bytes) -> dict[str, Any]:
+    """Return the JSON object in a message; an empty one if there is none."""
+    try:
+        value = json.loads(payload.decode())
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _is_text(taken: Taken) -> bool:

@@ -43,11 +43,11 @@ class Scenario:
 def draw(seed: int) -> Scenario:
     """Return the scenario of a seed.
 
-    A third of the servers are sound, a third have faults that no request need suffer from, and a
-    third do anything.
+    A quarter of the servers are sound, a quarter have faults that no request need suffer from, and
+    half do anything.
     """
     rng = random.Random(seed)
-    temper = rng.choice(("sound", "rough", "any"))
+    temper = rng.choice(("sound", "rough", "any", "any"))
     settings = _draw_settings(rng)
     plan = _draw_plan(rng, settings, temper)
     interrupt_at = rng.uniform(0.05, 3.0) if rng.random() < 0.05 else None
@@ -55,6 +55,7 @@ def draw(seed: int) -> Scenario:
 
 
 def _draw_settings(rng: random.Random) -> Settings:
+    known = {field.name for field in dataclasses.fields(Settings)}
     options: dict[str, Any] = {
         "url": f"ws://{HOST}:{PORT}/",
         "messages": rng.choice((1, 2, 5, 20, 60, 150)),
@@ -66,7 +67,7 @@ def _draw_settings(rng: random.Random) -> Settings:
         "linger": rng.choice((0.0, 0.01, 0.01, 0.3)),
         "retries": rng.choice((0, 1, 3, 10, 10)),
         "resend": rng.random() < 0.8,
-        "expect": rng.choice(("number", "number", "number", "echo", "any")),
+        "expect": rng.choice(("number", "number", "number", "echo", "any", "key")),
         "binary": rng.random() < 0.2,
     }
     if rng.random() < 0.35:
@@ -77,14 +78,29 @@ def _draw_settings(rng: random.Random) -> Settings:
         if rng.random() < 0.6:
             options["messages"] = None
             options["rate"] = options.get("rate") or 50.0
-    known = {field.name for field in dataclasses.fields(Settings)}
     if "max_time" in known and rng.random() < 0.15:
         options["max_time"] = rng.choice((0.5, 1.5, 4.0))
-    if rng.random() < 0.1:
+    if options["expect"] == "key" and "id" not in known:
+        options["expect"] = "any"
+    if options["expect"] == "key":
+        options |= _draw_service(rng)
+    elif rng.random() < 0.1:
         options["size"] = rng.choice((200, 3000, 70_000))
         if options["messages"] is not None:
             options["messages"] = min(20, options["messages"])
     return Settings(**options)
+
+
+def _draw_service(rng: random.Random) -> dict[str, Any]:
+    """Return the options for a service whose messages have ids."""
+    return {
+        "template": '{"jsonrpc":"2.0","id":{i},"method":"get"}',
+        "id": "/id",
+        "require": ("/result",),
+        "push": rng.choice(((), ("/method",))),
+        "final": rng.choice((None, "/done=true")),
+        "binary": False,
+    }
 
 
 def _draw_plan(rng: random.Random, settings: Settings, temper: str) -> Plan:
@@ -92,6 +108,10 @@ def _draw_plan(rng: random.Random, settings: Settings, temper: str) -> Plan:
     if rng.random() < 0.5:
         low = rng.choice((0.0, 0.001, 0.01))
         plan["delay"] = (low, low + rng.choice((0.0, 0.001, 0.02)))
+    if settings.expect == "key":
+        plan["in_order"] = rng.random() < 0.5
+        plan["parts"] = rng.choice((0, 2)) if getattr(settings, "final", None) else 0
+        plan["pushed"] = rng.choice((b'{"method": %d}', b'{"push": %d}'))
     plan["chop"] = rng.random() < 0.3
     if rng.random() < 0.2:
         plan["ping_every"] = rng.choice((0.05, 0.3))

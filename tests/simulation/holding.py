@@ -175,7 +175,7 @@ def _of_messages(account: Account, result: Result) -> Iterator[str]:
     counts = {
         "verified": result.fates["verified"],
         "wrong": result.fates["wrong"],
-    } | {name: result.messages[name] for name in ("duplicate", "late", "unsolicited")}
+    } | {name: result.messages[name] for name in OTHERS}
     for name, count in counts.items():
         low, high = account.bounds(name)
         if not low <= count <= high:
@@ -222,7 +222,9 @@ def _of_verdict(account: Account, result: Result) -> Iterator[str]:
         return
     verdict = judge(result, True, False)
     faults = [name for name in ("wrong", "missing", "never_sent") if result.fates[name]]
-    others = ("duplicate", "late", "unsolicited", "out_of_order")
+    others = ["duplicate", "late", "unsolicited"]
+    if account.settings.expect != "key" or account.settings.ordered:
+        others.append("out_of_order")
     faults += [name for name in others if result.messages[name]]
     faults += ["breaches"] * any(link.broken for link in account.links)
     faults += ["wrong accept"] * any(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import random
 import re
 import socket
@@ -40,8 +41,13 @@ class Plan:
     """The shortest and the longest time that a reply takes."""
     stalls: tuple[tuple[float, float], ...] = ()
     """From when to when the server does nothing at all."""
+    in_order: bool = True
+    """Whether replies come in the order of the requests, however long each takes."""
+    parts: int = 0
+    """How many messages come before the last one of each answer; for a service with keys."""
     greeting: bytes = b""
     push_every: float = 0.0
+    pushed: bytes = b'{"push": %d}'
     repeat_every: float = 0.0
     """How often the latest reply is sent again, for ever."""
     replies: Odds = ()
@@ -325,6 +331,9 @@ class ServerConnection(asyncio.Protocol):
             self._end_as_planned()
             return
         delay = self._rng.uniform(*self._plan.delay)
+        if not self._plan.in_order:
+            self._loop.call_later(delay, self._answer_out_of_order, payload)
+            return
         self._next_due = max(self._next_due, self._loop.time() + delay)
         self._owed.append((self._next_due, payload))
         self._answer_what_is_due()
@@ -340,6 +349,13 @@ class ServerConnection(asyncio.Protocol):
                 self._loop.call_at(due, self._work_on)
                 break
             self._answer(self._owed.popleft()[1])
+
+    def _answer_out_of_order(self, payload: bytes) -> None:
+        until = self._server.frozen_until()
+        if until:
+            self._loop.call_later(until - self._server.now(), self._answer_out_of_order, payload)
+        elif self._state == "open":
+            self._answer(payload)
 
     def _work_on(self) -> None:
         self._working = False
@@ -370,7 +386,7 @@ class ServerConnection(asyncio.Protocol):
         if fault == "longer":
             self._send(right + b"?", "wrong")
         elif fault == "range":
-            self._send(payload + b": 101", "wrong")
+            self._send(self._out_of_range(payload), "wrong")
         elif fault == "letter":
             self._send(b"\x01" + right[1:], "wrong")
         elif fault == "short":
@@ -383,6 +399,8 @@ class ServerConnection(asyncio.Protocol):
             self._breach()
             return
         else:
+            for _ in range(self._plan.parts):
+                self._send(right.replace(b"true", b"false"), "part")
             if fault == "forge":
                 self._send(b"forged %d" % self._rng.randrange(1000), "push")
             self._send(right, "right")
@@ -392,7 +410,15 @@ class ServerConnection(asyncio.Protocol):
             held, self._held = self._held, None
             self._send(held, "right")
 
+    def _out_of_range(self, payload: bytes) -> bytes:
+        if self._plan.expect == "key":
+            return b'{"id": %d, "error": {"code": 7}}' % json.loads(payload)["id"]
+        return payload + b": 101"
+
     def _right(self, payload: bytes) -> bytes:
+        if self._plan.expect == "key":
+            result = self._rng.randint(1, 100)
+            return b'{"id": %d, "result": %d, "done": true}' % (json.loads(payload)["id"], result)
         if self._plan.expect == "number":
             return payload + b": %d" % self._rng.randint(1, 100)
         return payload
@@ -435,7 +461,7 @@ class ServerConnection(asyncio.Protocol):
     def _push(self) -> None:
         if self.is_open:
             if not self._server.frozen_until():
-                self._send(b'{"push": %d}' % self._rng.randrange(10**6), "push")
+                self._send(self._plan.pushed % self._rng.randrange(10**6), "push")
             self._loop.call_later(self._plan.push_every, self._push)
 
     def _repeat(self) -> None:
