@@ -80,7 +80,7 @@ def _draw_settings(rng: random.Random) -> Settings:
             options["rate"] = options.get("rate") or 50.0
     if "max_time" in known and rng.random() < 0.15:
         options["max_time"] = rng.choice((0.5, 1.5, 4.0))
-    if options["expect"] == "key" and "id" not in known:
+    if options["expect"] == "key" and "require" not in known:
         options["expect"] = "any"
     if options["expect"] == "key":
         options |= _draw_service(rng)
