@@ -222,11 +222,69 @@ def _other_command(arguments: list[str]) -> Command | None:
         "--corpus", type=click.Choice(["edges"]), help="Edge cases of frames and of UTF-8."
     ),
     cloup.option("--binary", is_flag=True, help="Send binary messages, and expect binary ones."),
+)
+@cloup.option_group(
+    "What a right reply is",
     cloup.option(
         "--expect",
         type=click.Choice(["number", "echo", "any"]),
         default=DEFAULTS.expect,
-        help="What a right reply is: the request and a number from 1 to 100, the request, or any.",
+        help="The request and a number from 1 to 100, the request itself, or anything (counted, "
+        "not matched).",
+    ),
+    cloup.option(
+        "--id",
+        type=WITH_VARIABLES["pointer"],
+        help="In place of --expect: a reply has the key of its request, in JSON at this pointer "
+        "(/id). Replies may come in any order.",
+    ),
+    cloup.option(
+        "--reply-id",
+        type=WITH_VARIABLES["pointer"],
+        help="Where the reply has the key.  [default: as --id]",
+    ),
+    cloup.option(
+        "--require",
+        multiple=True,
+        type=WITH_VARIABLES["rule"],
+        help="A right reply fits this rule (repeatable): /p it has this, !/p it has not, /p=VALUE, "
+        "/p=~REGEX; an empty pointer is the whole message.",
+    ),
+    cloup.option(
+        "--final",
+        type=WITH_VARIABLES["rule"],
+        help="An answer is several messages; the last one fits this rule.",
+    ),
+    cloup.option("--ordered", is_flag=True, help="With --id: replies out of order are a fault."),
+    cloup.option(
+        "--push",
+        multiple=True,
+        type=WITH_VARIABLES["rule"],
+        help="A message that answers no request and fits this rule is a push, not a fault "
+        "(repeatable).",
+    ),
+)
+@cloup.option_group(
+    "Before the first request",
+    cloup.option(
+        "--greeting",
+        type=WITH_VARIABLES["rule"],
+        help="Wait for a first message of the server that fits this rule.",
+    ),
+    cloup.option(
+        "--hello",
+        "hellos",
+        multiple=True,
+        type=WITH_VARIABLES["hello"],
+        metavar="TEXT|@FILE",
+        help="Send this first on each connection (repeatable; with fields, as --template).",
+    ),
+    cloup.option(
+        "--hello-reply",
+        "hello_replies",
+        multiple=True,
+        type=WITH_VARIABLES["rule"],
+        help="Wait for a reply that fits this rule, the nth to the nth hello (repeatable).",
     ),
 )
 @cloup.option_group(
@@ -309,7 +367,7 @@ def _other_command(arguments: list[str]) -> Command | None:
         "--resend/--no-resend",
         default=None,
         help="Whether to send again what was in flight on a connection that died, or count it as "
-        "missing.  [default: --resend]",
+        "missing.  [default: --resend; with --id --no-resend]",
     ),
     cloup.option(
         "--linger",
@@ -420,7 +478,7 @@ def _server_options(settings: Settings) -> list[str]:
     options = ["--max-message-size", str(LARGEST_REQUEST)]
     options += ["--max-connections", str(2 * settings.connections)]
     options += ["--compress"] * settings.compress
-    options += ["--reply", "echo"] * (settings.expect == "echo")
+    options += ["--reply", "echo"] * (settings.expect in ("echo", "key"))
     options += ["--origin", settings.origin] if settings.origin else []
     return options
 

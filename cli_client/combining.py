@@ -17,13 +17,14 @@ DEFAULTS = Settings()
 
 ALTERNATIVES: tuple[tuple[set[str], ...], ...] = (
     ({"messages"}, {"duration"}),
-    ({"template", "size", "data"}, {"file"}, {"corpus"}),
+    ({"template", "size"}, {"file"}, {"corpus"}),
+    ({"expect"}, {"id", "reply_id", "final", "ordered"}),
     ({"with_server"}, {"url", "unix"}, {"dask"}),
     ({"dask"}, {"ledger"}),
 )
 """Options of which one set excludes the others."""
 
-COMPANIONS = {"cert": {"key"}}
+COMPANIONS = {"cert": {"key"}, "id": {"reply_id"}, "hellos": {"hello_replies"}}
 """Options that say more about another one: a new value of that one makes them meaningless."""
 
 
@@ -57,10 +58,16 @@ def combine(
     Raises:
         UsageError: If they contradict each other.
     """
+    if options["id"] is not None:
+        if "expect" in chosen:
+            raise click.UsageError("--id takes the place of --expect: give one of them.")
+        options = {**options, "expect": "key"}
     if options["resend"] is None:
-        options = {**options, "resend": DEFAULTS.resend}
+        # With a key of its own a request may have been executed, and must not be a second time.
+        options = {**options, "resend": options["id"] is None}
+    _check_replies(options)
     options = _give_way({**options, "messages": _messages(options, chosen)}, given)
-    sources = [name for name in ("template", "size", "data", "file", "corpus") if name in chosen]
+    sources = [name for name in ("template", "size", "file", "corpus") if name in chosen]
     if len(sources) > 1 and {"file", "corpus"} & {*sources}:
         raise click.UsageError(
             f"two kinds of requests: --{sources[0]} and --{sources[-1]}. Give one of them."
@@ -118,11 +125,14 @@ def _check_template(settings: Settings, given: set[str]) -> Settings:
         columns = [] if settings.data is None else Table(settings.data).columns
     except TableError as error:
         raise click.BadParameter(f"{error}.", param_hint="--data") from None
-    template = Template(settings.template, settings.variables, columns)
-    if columns and not template.columns:
+    template, *hellos = (
+        Template(text, settings.variables, columns)
+        for text in (settings.template, *settings.hellos)
+    )
+    if columns and not any(each.columns for each in (template, *hellos)):
         if "data" in given:
             raise click.UsageError(
-                f"--data: no field of --template names a column ({', '.join(columns)})."
+                f"--data: no field of --template or --hello names a column ({', '.join(columns)})."
             )
         settings = dataclasses.replace(settings, data=None)
     if settings.size is not None and not template.columns:
@@ -133,7 +143,30 @@ def _check_template(settings: Settings, given: set[str]) -> Settings:
                 f"{settings.size} bytes do not hold the template, which takes up to {longest}.",
                 param_hint="--size",
             )
+    if settings.id is not None and settings.file is None and settings.corpus is None:
+        _check_key(settings, template, columns)
     return settings
+
+
+def _check_key(settings: Settings, template: Template, columns: list[str]) -> None:
+    """Check that the requests of a template have a key."""
+    from cli_client.ledger.errors import name
+    from cli_client.ledger.service import key_of
+
+    request = template.render(0, 1, ["0"] * len(columns))
+    if key_of(settings)(request) is None:
+        raise click.UsageError(
+            f"--id {settings.id}: the request {name(request)} has no string or number there."
+        )
+
+
+def _check_replies(options: Mapping[str, Any]) -> None:
+    for name in ("reply_id", "final", "ordered"):
+        if options[name] and options["id"] is None:
+            raise click.UsageError(f"--{name.replace('_', '-')} needs --id.")
+    hellos, replies = len(options["hellos"]), len(options["hello_replies"])
+    if replies > hellos:
+        raise click.UsageError(f"{replies} of --hello-reply need as many of --hello, not {hellos}.")
 
 
 def _check_certificates(options: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from cli_client.reports.checks import parse_check
-from cli_client.secrets import expand, variables
+from cli_client.secrets import FileText, expand, variables
+from cli_client.settings import LARGEST_REQUEST
 from wire.values import Header, Origin, Token, WebSocketURL
 
 __all__ = [
@@ -30,26 +32,39 @@ class WithVariables(click.ParamType[Any]):
 
     Args:
         kind: What the text must be once its variables are filled in.
+        source: Gives the text.
+        keep: Makes of the text what is kept, with its variables.
     """
 
-    def __init__(self, kind: click.ParamType[Any]) -> None:
+    def __init__(
+        self,
+        kind: click.ParamType[Any],
+        source: click.ParamType[Any] | None = None,
+        keep: Callable[[str], Any] = lambda text: text,
+    ) -> None:
         self.kind = kind
+        self.source = source
+        self.keep = keep
         self.name = kind.name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the text as it was given, if it is what it must be."""
-        if not isinstance(value, str) or not variables(value):
-            return self.kind.convert(value, param, ctx)
-        for name in variables(value):
+        """Return the text with its variables, if it is what it must be without them."""
+        if not isinstance(value, str):
+            return value
+        text = value if self.source is None else self.source.convert(value, param, ctx)
+        names = variables(text)
+        if not names:
+            return self.kind.convert(text, param, ctx)
+        for name in names:
             if name not in os.environ:
                 self.fail(f"the environment has no variable {name}.", param, ctx)
         try:
-            self.kind.convert(expand(value, os.environ), param, ctx)
+            self.kind.convert(expand(text, os.environ), param, ctx)
         except click.BadParameter:
             # The reason that this has would show what may be secret.
             why = f"{value!r} is not a {self.name} once its variables are filled in."
             self.fail(why, param, ctx)
-        return self.kind.convert(value, param, ctx) if self.kind is HEADER else value
+        return self.keep(text)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -68,6 +83,62 @@ class Login(click.ParamType[Any]):
         if ":" not in value:
             self.fail("it is not USER:PASSWORD.", param, ctx)
         return TEXT.convert(value, param, ctx)
+
+
+class RuleText(click.ParamType[Any]):
+    """A rule about a message, such as /result or /type=~^next$."""
+
+    name = "rule"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text."""
+        from cli_client.ledger.rules import Rule, RuleError
+
+        try:
+            Rule.parse(TEXT.convert(value, param, ctx))
+        except RuleError as error:
+            self.fail(f"{error}.", param, ctx)
+        return value
+
+
+class PointerText(click.ParamType[Any]):
+    """A JSON Pointer (RFC 6901), such as /id."""
+
+    name = "pointer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text."""
+        from cli_client.ledger.pointer import Pointer, PointerError
+
+        try:
+            Pointer.parse(TEXT.convert(value, param, ctx))
+        except PointerError as error:
+            why = f"{value!r} is not a pointer: {error.why} (character {error.place + 1})."
+            self.fail(why, param, ctx)
+        return value
+
+
+class TextOrFile(click.ParamType[Any]):
+    """A text, or @ and the path of a file that has it."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text; of a file it has no line break at its end."""
+        if not value.startswith("@"):
+            return TEXT.convert(value, param, ctx)
+        path = value[1:]
+        try:
+            with open(path, "rb") as file:
+                content = file.read(LARGEST_REQUEST + 1)
+            text = content.decode()
+        except OSError as error:
+            self.fail(f"cannot read {path}: {error.strerror or error}.", param, ctx)
+        except UnicodeDecodeError:
+            self.fail(f"{path} is not valid UTF-8.", param, ctx)
+        if len(content) > LARGEST_REQUEST:
+            self.fail(f"{path} is larger than {LARGEST_REQUEST:,} bytes.", param, ctx)
+        return FileText(text.removesuffix("\n").removesuffix("\r"), path)
 
 
 class Scheduler(click.ParamType[Any]):
@@ -162,10 +233,13 @@ TEXT = Text()
 
 # The texts that may have secrets in them, or differ from machine to machine.
 WITH_VARIABLES = {
-    "header": WithVariables(HEADER),
+    "header": WithVariables(HEADER, keep=lambda text: HEADER.convert(text, None, None)),
+    "hello": WithVariables(TEXT, source=TextOrFile()),
     "login": WithVariables(Login()),
     "origin": WithVariables(Origin()),
+    "pointer": WithVariables(PointerText()),
     "proxy": WithVariables(Proxy()),
+    "rule": WithVariables(RuleText()),
     "subprotocol": WithVariables(Token()),
     "text": WithVariables(TEXT),
     "url": WithVariables(Target()),

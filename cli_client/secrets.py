@@ -9,7 +9,16 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-__all__ = ["MASK", "expand", "mask", "mask_login", "mask_url", "variables"]
+__all__ = [
+    "MASK",
+    "FileText",
+    "expand",
+    "mask",
+    "mask_hello",
+    "mask_login",
+    "mask_url",
+    "variables",
+]
 
 MASK = "***"
 
@@ -17,6 +26,25 @@ _FIELD = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _PUBLIC = re.compile(r"(basic|bearer|digest|token|apikey) +|[;,]? *[\w.-]+=", re.I)
 """What may stand beside a field without being a secret: a scheme of RFC 9110, a value's name."""
+
+
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(?=(\s*:)?)', re.DOTALL)
+"""A JSON string, and whether it is the name of a member."""
+
+_TELLING = {"type", "op", "event", "action", "method", "jsonrpc", "id", "channel"}
+"""Names of members that say what a message is for; their values are no secrets."""
+
+
+class FileText(str):
+    """A text that was read from a file."""
+
+    path: str
+
+    def __new__(cls, text: str, path: str = "") -> "FileText":
+        """Make the text of the file at this path."""
+        made = super().__new__(cls, text)
+        made.path = path
+        return made
 
 
 def variables(text: str) -> list[str]:
@@ -60,6 +88,30 @@ def _split_login(login: str) -> tuple[str, str, str]:
     found = re.match(r"((?:\{env:\w+\}|[^:])*)(:?)(.*)", login, re.DOTALL)
     assert found is not None
     return found[1], found[2], found[3]
+
+
+def mask_hello(text: str) -> str:
+    """Return what to show of a message that may be a login.
+
+    Of a file it is the path. Of JSON it is all but the values of members, unless their names say
+    that these are no secrets. Of any other text it is nothing.
+    """
+    if isinstance(text, FileText):
+        return f"@{text.path}"
+    if not text.lstrip().startswith("{"):
+        return mask(text)
+    name = ""
+
+    def shown(found: "re.Match[str]") -> str:
+        nonlocal name
+        content, is_name = found.groups()
+        if is_name:
+            name = content
+        return found[0] if is_name or name in _TELLING else f'"{mask(content)}"'
+
+    # Numbers too: a PIN is one.
+    masked = _STRING.sub(shown, text)
+    return re.sub(r"([:\[,]\s*)-?\d[\d.eE+-]*", rf"\1{MASK}", masked)
 
 
 def mask_url(url: str) -> str:

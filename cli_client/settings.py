@@ -6,7 +6,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
-from cli_client.secrets import expand, mask, mask_login, mask_url, variables
+from cli_client.secrets import expand, mask, mask_hello, mask_login, mask_url, variables
 from wire.address import DEFAULT_URL, check_url
 from wire.exchange import REQUEST_TEMPLATE
 
@@ -18,7 +18,7 @@ __all__ = [
     "name_of",
 ]
 
-Expected = Literal["number", "echo", "any"]
+Expected = Literal["number", "echo", "any", "key"]
 
 STANDARD_INPUT = Path("-")
 """The file that stands for standard input."""
@@ -55,7 +55,24 @@ class Settings:
     binary: bool = False
     expect: Expected = "number"
     id: str | None = None
-    """The pointer to the key that a request shares with its reply; then expect says nothing."""
+    """The pointer to the key that a request shares with its reply; expect is then "key"."""
+    reply_id: str | None = None
+    """The pointer to the key in the reply, if it is another one."""
+    require: tuple[str, ...] = ()
+    """Rules that a right reply must fit, all of them."""
+    final: str | None = None
+    """The rule that the last message of an answer fits; None if each answer is one message."""
+    push: tuple[str, ...] = ()
+    """Rules of which a message must fit one to be a push of the server."""
+    ordered: bool = False
+    """Whether replies with a key must come in the order of the requests."""
+
+    greeting: str | None = None
+    """The rule that the message fits with which the server begins; None if it does not begin."""
+    hellos: tuple[str, ...] = ()
+    """What is sent before the first request, in this order."""
+    hello_replies: tuple[str, ...] = ()
+    """The rules that the replies to the hellos fit, in the same order."""
 
     headers: tuple[tuple[str, str], ...] = ()
     subprotocols: tuple[str, ...] = ()
@@ -108,10 +125,13 @@ class Settings:
             if name != "variables"
         }
         shown["headers"] = [[name, mask(value)] for name, value in self.headers]
+        for name in ("require", "push", "hello_replies"):
+            shown[name] = list(shown[name])
         shown["subprotocols"] = [
             name if name in chosen_subprotocols else mask(name) for name in self.subprotocols
         ]
         shown["basic_auth"] = self.basic_auth and mask_login(self.basic_auth)
+        shown["hellos"] = [mask_hello(hello) for hello in self.hellos]
         shown["url"] = mask_url(self.url)
         shown["proxy"] = self.proxy and mask_url(self.proxy)
         return shown

@@ -10,7 +10,7 @@ from websockets.protocol import CLOSED, CONNECTING, OPEN
 
 from cli_client.engine.clocks import Clock
 from cli_client.engine.protocol import RequestProtocol
-from cli_client.ledger.lane import Lane
+from cli_client.ledger.lanes import AnyLane
 from cli_client.ledger.ledger import Request
 
 __all__ = ["Closing", "Connection", "Take"]
@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol):
         headers: tuple[tuple[str, str], ...],
         *,
         window: int,
-        lane: Lane,
+        lane: AnyLane,
         take: Take,
         settled: Callable[[OSError | None], None],
         clock: Clock,

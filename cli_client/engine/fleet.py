@@ -7,6 +7,7 @@ back to be sent again. A server that refuses what it is sent is not asked again.
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from random import Random
 
@@ -17,7 +18,9 @@ from cli_client.engine.connection import Connection
 from cli_client.engine.opening import Opener, OpeningError
 from cli_client.engine.protocol import RequestProtocol
 from cli_client.engine.supply import Supply
-from cli_client.ledger.lane import Lane, Lanes
+from cli_client.ledger.keyed_lane import KeyedLane
+from cli_client.ledger.lane import Lane
+from cli_client.ledger.lanes import Lanes
 from cli_client.ledger.ledger import Ledger, Request
 from cli_client.ledger.result import CloseKey
 from cli_client.settings import Settings
@@ -90,7 +93,10 @@ class Fleet:
         self._settled = settled
         self._clock = clock
         self._random = random
-        memory = max(settings.window, min(REMEMBERED, REMEMBERED_IN_ALL // size))
+        memory = REMEMBERED_IN_ALL // size
+        if not ledger.expectation.by_key:
+            memory = min(REMEMBERED, memory)
+        memory = max(settings.window, memory)
         self.lanes = Lanes(ledger, memory, held=settings.window)
         self._numbers = count(1)
         self._turn = 0
@@ -177,12 +183,18 @@ class Fleet:
 
     async def _open(self) -> Connection:
         def make(protocol: RequestProtocol, headers: tuple[tuple[str, str], ...]) -> Connection:
+            number = next(self._numbers)
+            lane = (
+                KeyedLane(self.lanes, number)
+                if self._ledger.expectation.by_key
+                else Lane(self.lanes, number)
+            )
             return Connection(
                 protocol,
                 headers,
                 window=self._settings.window,
-                lane=Lane(self.lanes, next(self._numbers)),
-                take=self._supply.take,
+                lane=lane,
+                take=partial(self._supply.take, lane),
                 settled=self._settled,
                 clock=self._clock,
             )

@@ -20,10 +20,10 @@ from cli_client.engine.opening import Opener, OpeningError
 from cli_client.engine.pacing import MakeTicker, Pace, ThreadTicker
 from cli_client.engine.source import SourceError, open_source
 from cli_client.engine.supply import Supply
-from cli_client.ledger.expectation import expectation
 from cli_client.ledger.latency import Latencies
 from cli_client.ledger.ledger import Ledger, OnSettled, OnVerified
 from cli_client.ledger.result import Result
+from cli_client.ledger.service import expectation_of
 from cli_client.ledger.timeline import Standing, Timeline
 from cli_client.settings import Settings
 from cli_client.share import Share
@@ -103,6 +103,7 @@ class Run:
         try:
             allow(self._size)
             self._opener = Opener(self._settings)
+            self._expectation = expectation_of(self._settings.expanded())
             self._source = open_source(self._settings, self._share, self._fill_soon)
         except (DescriptorError, OpeningError, SourceError) as error:
             raise RunError(str(error)) from None
@@ -151,7 +152,7 @@ class Run:
         settings = self._settings
         self._ledger = Ledger(
             self._source.total,
-            expectation(settings.expect, settings.binary),
+            self._expectation,
             paced=self._pace is not None,
             on_verified=self._on_verified,
             on_settled=self._on_settled,
@@ -286,7 +287,8 @@ class Run:
             lane.give_up(now, why)
         ledger.miss(0, self._supply.give_up(), now, why)
         self._watch(self._timeline.note(self._stopwatch.elapsed))
-        requests = self._supply.taken if ledger.total is None else ledger.total
+        supply = self._supply
+        requests = supply.taken + supply.refused if ledger.total is None else ledger.total
         fates = {
             "requests": requests,
             "verified": ledger.verified,

@@ -6,10 +6,15 @@ come from the source, and at a rate no earlier than they are due.
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import repeat
 
 from cli_client.engine.clocks import StopWatch
 from cli_client.engine.pacing import Pace
 from cli_client.engine.source import Source, SourceError
+from cli_client.ledger.errors import name
+from cli_client.ledger.expectation import Key
+from cli_client.ledger.keyed_lane import KeyedLane
+from cli_client.ledger.lanes import AnyLane
 from cli_client.ledger.ledger import Ledger, Request
 
 __all__ = ["Supply"]
@@ -42,11 +47,14 @@ class Supply:
         self._again: deque[Request] = deque()
         self.taken = 0
         """How many requests have been handed out, each counted once."""
+        self.refused = 0
+        """How many cannot be sent, as no reply could be told to be theirs: none or one."""
 
     @property
     def is_over(self) -> bool:
         """Whether nothing will go out any more."""
-        return not self._again and (self._source.exhausted or self._time_is_up)
+        is_exhausted = self._source.exhausted or self.refused > 0 or self._time_is_up
+        return not self._again and is_exhausted
 
     @property
     def owed(self) -> int:
@@ -54,14 +62,21 @@ class Supply:
         due = 0 if self._pace is None else self._pace.count(self._stopwatch.elapsed)
         return max(0, due - self.taken) + len(self._again)
 
-    def take(self, amount: int) -> list[Request]:
-        """Return the next requests to send, no more than so many."""
+    def take(self, lane: AnyLane, amount: int) -> list[Request]:
+        """Return the next requests to send on a connection, no more than so many."""
         now = self._stopwatch.clock()
         again = self._again
-        taken = [again.popleft()._replace(sent_at=now) for _ in range(min(amount, len(again)))]
+        taken = []
+        for _ in range(min(amount, len(again))):
+            request = again.popleft()
+            if isinstance(lane, KeyedLane) and request.key in lane:
+                # Another connection can send it, or this one once that is answered.
+                again.append(request)
+            else:
+                taken.append(request._replace(sent_at=now))
         self._ledger.note_resent(len(taken))
-        if len(taken) < amount and not self._time_is_up:
-            taken += self._take_new(amount - len(taken), now)
+        if len(taken) < amount and not self.refused and not self._time_is_up:
+            taken += self._take_new(lane, amount - len(taken), now)
         return taken
 
     def send_again(self, requests: Iterable[Request]) -> None:
@@ -78,25 +93,48 @@ class Supply:
     def _time_is_up(self) -> bool:
         return self._duration is not None and self._stopwatch.elapsed >= self._duration
 
-    def _take_new(self, amount: int, now: float) -> list[Request]:
-        first, pace = self.taken, self._pace
+    def _take_new(self, lane: AnyLane, amount: int, now: float) -> list[Request]:
+        first, pace, started = self.taken, self._pace, self._stopwatch.started
+        if pace is not None:
+            amount = max(0, min(amount, pace.count(now - started) - first))
         try:
-            if pace is None:
-                requests = [
-                    Request(number, payload, now, now)
-                    for number, payload in self._source.take(amount)
-                ]
-            else:
-                started = self._stopwatch.started
-                amount = max(0, min(amount, pace.count(now - started) - first))
-                requests = [
-                    Request(number, payload, started + pace.due(place), now)
-                    for place, (number, payload) in enumerate(self._source.take(amount), first)
-                ]
+            new = self._source.take(amount, lane.number)
         except SourceError as error:
             self._ledger.errors.note("source", str(error))
             return []
+        keys = self._keys(new, lane) if isinstance(lane, KeyedLane) else repeat(None)
+        if pace is None:
+            requests = [
+                Request(number, payload, now, now, 1, key)
+                for (number, payload), key in zip(new, keys, strict=False)
+            ]
+        else:
+            requests = [
+                Request(number, payload, started + pace.due(place), now, 1, key)
+                for place, ((number, payload), key) in enumerate(
+                    zip(new, keys, strict=False), first
+                )
+            ]
         if requests:
             self.taken += len(requests)
             self._ledger.note_sent(len(requests), requests[0].due)
         return requests
+
+    def _keys(self, new: list[tuple[int, bytes]], lane: KeyedLane) -> list[Key]:
+        """Return the keys of new requests, up to the first that must be refused."""
+        key_of = self._ledger.expectation.request_key
+        keys: dict[Key, None] = {}
+        for number, payload in new:
+            key = key_of(payload)
+            why = None
+            if key is None:
+                why = "it has no key, a string or a number where --id says"
+            elif key in keys or key in lane:
+                why = f"its key {key!r} is in flight on the same connection"
+            if why is not None:
+                self.refused = 1
+                about = f"request {number:,}, {name(payload)}, was refused"
+                self._ledger.errors.note("refused", f": {why}", about)
+                break
+            keys[key] = None
+        return list(keys)

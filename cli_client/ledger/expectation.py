@@ -42,6 +42,8 @@ class Expectation:
     """Whether replies are binary rather than text."""
     start: Callable[[bytes], bytes | None] = lambda request: None
     """Return how the reply to a request must start, if that is known."""
+    by_key: bool = False
+    """Whether the key alone tells whose a reply is, so that there may be any order."""
     ordered: bool = True
     """Whether replies must come in the order of the requests."""
     by_position: bool = False

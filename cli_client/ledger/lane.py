@@ -12,66 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from cli_client.ledger.expectation import Key, WrongReplyError
 from cli_client.ledger.keyed import KeyedRequests, Memory
-from cli_client.ledger.ledger import Ledger, Request
+from cli_client.ledger.lanes import Lanes
+from cli_client.ledger.ledger import Request
 
-__all__ = ["Lane", "Lanes"]
+__all__ = ["Lane"]
 
 HELD_BYTES = 2**22
 """Bytes of messages that are held, at the most, besides one: they are kept to be shown."""
-
-
-class Lanes:
-    """The lanes of a run on which requests may be in flight.
-
-    Args:
-        ledger: Where requests and messages are counted.
-        memory: How many answered requests, and how many given up, each lane remembers, to name the
-            reply that still comes. Also how many requests may wait though a later one has been
-            answered, before the oldest is given up.
-        held: How many messages that answer nothing each lane may hold.
-    """
-
-    def __init__(self, ledger: Ledger, memory: int, held: int) -> None:
-        self.ledger = ledger
-        self.memory = memory
-        self.held = held
-        self.by_key = not ledger.expectation.ordered
-        """Whether all lanes find their requests by key, so that this can tell where one is."""
-        self._lanes: dict[int, Lane] = {}
-        self._holders: dict[Key, set[int]] = {}
-
-    def __iter__(self) -> Iterator["Lane"]:
-        return iter([*self._lanes.values()])
-
-    def add(self, lane: "Lane") -> None:
-        """Add a lane on which requests go out."""
-        self._lanes[lane.number] = lane
-
-    def discard(self, lane: "Lane") -> None:
-        """Forget a lane on which nothing is in flight any more, and nothing will be."""
-        self._lanes.pop(lane.number, None)
-
-    def note_key(self, key: Key, number: int) -> None:
-        """Take down that requests with this key are in flight on a lane."""
-        self._holders.setdefault(key, set()).add(number)
-
-    def drop_key(self, key: Key, number: int) -> None:
-        """Take down that they are not any more."""
-        holders = self._holders.get(key)
-        if holders is not None:
-            holders.discard(number)
-            if not holders:
-                del self._holders[key]
-
-    def holder(self, key: Key) -> int | None:
-        """Return the number of a lane on which a request with this key is in flight."""
-        if not self.by_key:
-            self.by_key = True
-            for lane in self:
-                lane.find_by_key()
-                for held in lane.waiting_keys():
-                    self.note_key(held, lane.number)
-        return min(self._holders.get(key, ()), default=None)
 
 
 class Lane:
@@ -95,8 +42,7 @@ class Lane:
     A request that is overtaken or that waits too long is missing, or wrong if one single message is
     held then. When the connection dies, what is in flight goes back to be sent again.
 
-    If the replies have no order, nothing is held. If nothing but their position tells them apart,
-    each belongs to the oldest request.
+    If nothing but their position tells the replies apart, each belongs to the oldest request.
 
     Args:
         lanes: The lanes of the run.
@@ -130,9 +76,7 @@ class Lane:
         """How many requests have a reply to come, and so take up room in the window."""
         if self._queue is not None:
             return len(self._queue)
-        if self._expectation.ordered:
-            return len(self._in_flight)
-        return len(self._in_flight) + len(self._overtaken)
+        return len(self._in_flight)
 
     @property
     def is_empty(self) -> bool:
@@ -187,14 +131,11 @@ class Lane:
     def handle_lost(self, now: float, why: str) -> list[Request]:
         """Return what was in flight when the connection died, and wait for nothing any more.
 
-        What was overtaken by a later one, where the order is kept, is not among it: its reply is
-        known to be lost.
+        What was overtaken by a later one is not among it: its reply is known to be lost.
         """
         self.find_by_key()
         self._dismiss_held()
         lost = self._in_flight.clear()
-        if not self._expectation.ordered:
-            lost = [*self._overtaken.clear(), *lost]
         for key, request in lost:
             self._release(key, request)
         self.give_up(now, why)
@@ -267,7 +208,7 @@ class Lane:
         right: "list[_Right]",
     ) -> None:
         """Take the reply to a request that waits; right ones are collected."""
-        expectation, ledger = self._expectation, self._ledger
+        ledger = self._ledger
         request = where.get(serial)
         try:
             number = self._check(request.payload, message)
@@ -275,16 +216,11 @@ class Lane:
             self._settle(where, serial)
             ledger.mark_wrong(self.number, request, message, now)
             return
-        if not expectation.settles(message):
-            ledger.note_message("parts")
-            return
         if where is self._in_flight:
             self._overtake(serial, now)
-        elif expectation.ordered:
+        else:
             what = "its reply came after that to a later one"
             ledger.note_fault("out_of_order", request.payload, what)
-        else:
-            ledger.note_message("out_of_order")
         self._settle(where, serial)
         self._has_verified = True
         right.append((request, message, number))
@@ -299,6 +235,8 @@ class Lane:
             self._ledger.note_fault("late", about, what)
         elif key in self._answered:
             self._ledger.note_fault("duplicate", about, "a duplicate reply")
+        elif self._expectation.is_push(message):
+            self._ledger.note_message("pushes")
         elif (other := self._lanes.holder(key)) is not None:
             what = f"its reply strayed to connection {self.number}, it was sent on {other}"
             self._ledger.note_fault("unsolicited", about, what)
@@ -349,7 +287,7 @@ class Lane:
                 self._overtaken.add(older, key, request)
         self._dismiss_held()
         memory = self._lanes.memory
-        while self._expectation.ordered and len(self._overtaken) > memory:
+        while len(self._overtaken) > memory:
             why = f"none, though {memory:,} later ones got theirs"
             self._miss([self._overtaken.take_oldest()], now, why)
 
@@ -357,7 +295,7 @@ class Lane:
 
     def _hold(self, message: bytes) -> None:
         """Hold a message that answers nothing, if what follows may tell more."""
-        if self.is_empty or not self._expectation.ordered:
+        if self.is_empty:
             self._dismiss(message)
             return
         self._held.append(message)

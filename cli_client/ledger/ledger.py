@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cli_client.ledger.errors import Errors, name
-from cli_client.ledger.expectation import Expectation
+from cli_client.ledger.expectation import Expectation, Key
 from cli_client.ledger.latency import Latencies
 
 __all__ = ["Ledger", "OnSettled", "OnVerified", "Request"]
@@ -29,6 +29,8 @@ class Request(NamedTuple):
     """When it was to be sent; when it was sent, if that was not planned."""
     sent_at: float
     attempt: int = 1
+    key: Key = None
+    """What it shares with its reply, if replies are found by that alone."""
 
 
 OnVerified = Callable[[list[bytes]], None]

@@ -11,6 +11,7 @@ which is a text if it is not JSON.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from cli_client.ledger.pointer import (
     Pointer,
     PointerError,
     decode,
-    find,
+    finder,
     same,
     text_of,
 )
@@ -37,10 +38,11 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. Equal texts make equal rules."""
+    """One rule."""
 
     text: str
-    pointer: Pointer
+    find: Callable[[Any], Any]
+    """Finds what the pointer points to."""
     exists: bool
     """Whether the pointer must find something."""
     value: Any = MISSING
@@ -58,18 +60,18 @@ class Rule:
         absent = text.startswith("!")
         head, equals, rest = text[absent:].partition("=")
         try:
-            pointer = Pointer.parse(head)
+            find = finder(Pointer.parse(head))
         except PointerError as error:
             raise _unreadable(text, error.why, absent + error.place) from None
         if not equals:
-            return cls(text, pointer, not absent)
+            return cls(text, find, not absent)
         start = absent + len(head)
         if absent:
             raise _unreadable(text, "a rule that starts with ! takes no value", start)
         if not rest.startswith("~"):
-            return cls(text, pointer, exists=True, value=_value(rest))
+            return cls(text, find, exists=True, value=_value(rest))
         try:
-            return cls(text, pointer, exists=True, expression=re.compile(rest[1:]))
+            return cls(text, find, exists=True, expression=re.compile(rest[1:]))
         except re.error as error:
             place = start + 2 + (error.pos or 0)
             raise _unreadable(
@@ -85,7 +87,7 @@ class Rule:
             value: The message, decoded.
             message: The message as it came.
         """
-        found = find(value, self.pointer)
+        found = self.find(value)
         if found is MISSING or not self.exists:
             return (found is MISSING) != self.exists
         if self.expression is not None:
@@ -96,7 +98,7 @@ class Rule:
 
     def broken_by(self, value: Any) -> str:
         """Say how a decoded message breaks the rule: the rule and what is there instead."""
-        found = find(value, self.pointer)
+        found = self.find(value)
         if found is MISSING:
             what = "there is nothing"
         else:

@@ -35,7 +35,6 @@ from tests.cli_client.sending import send
         (["--data", "nowhere.csv", "--template", "{a}"], "nowhere.csv"),
         (["--data", "/dev/null", "--template", "{a}"], "/dev/null is empty"),
         (["--data", "LICENSE", "--template", "{a}"], "--data: no field of --template"),
-        (["--data", "/dev/null", "--file", "/dev/null"], "two kinds of requests"),
         (["--check", "p99<<5"], "--check"),
         (["--check", "speed>5"], "speed"),
         (["--json", "/nowhere/report.json"], "/nowhere"),

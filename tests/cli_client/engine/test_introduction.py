@@ -1,0 +1,100 @@
+"""The introduction: what is sent, what is awaited, and what refuses the connection."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from cli_client.engine.introduction import Introduction, Introductions, RefusalError
+from cli_client.settings import Settings
+
+
+class Heard:
+    """An introduction, and the names of the messages that came in it."""
+
+    def __init__(self, settings: Settings, connection: int = 1) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.it: Introduction = Introductions(settings).make(connection, self.note)
+
+    def note(self, kind: str) -> None:
+        self.kinds[kind] += 1
+
+
+def test_without_anything_to_say_it_is_over_at_once() -> None:
+    heard = Heard(Settings())
+    assert heard.it.is_over
+    assert heard.it.to_send() == []
+
+
+def test_the_greeting_is_awaited_before_the_first_hello() -> None:
+    heard = Heard(Settings(greeting="/hi", hellos=("hello",)))
+    assert not heard.it.is_over
+    assert heard.it.to_send() == []
+    heard.it.receive(b'{"hi": 1}')
+    assert heard.it.is_over
+    assert heard.it.to_send() == [b"hello"]
+    assert heard.kinds == {"greetings": 1}
+
+
+def test_each_hello_waits_for_the_reply_to_the_one_before() -> None:
+    replies = ("/type=ack", "/type=in")
+    heard = Heard(Settings(hellos=("one", "two", "three"), hello_replies=replies))
+    assert heard.it.to_send() == [b"one"]
+    heard.it.receive(b'{"type": "ack"}')
+    assert heard.it.to_send() == [b"two"]
+    assert not heard.it.is_over
+    heard.it.receive(b'{"type": "in"}')
+    assert heard.it.to_send() == [b"three"]
+    assert heard.it.is_over
+    assert heard.kinds == {"hello_replies": 2}
+
+
+def test_pushes_may_come_meanwhile() -> None:
+    heard = Heard(Settings(hellos=("one",), hello_replies=("/ok",), push=("/x", "/event")))
+    heard.it.receive(b'{"event": 1}')
+    heard.it.receive(b'{"ok": 1, "event": 1}')
+    assert heard.it.is_over
+    assert heard.kinds == {"pushes": 1, "hello_replies": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (Settings(greeting="/hi"), "expected the greeting (/hi), got '{\"no\": 1}'"),
+        (
+            Settings(hellos=("x",), hello_replies=("/ok",)),
+            "expected the reply to the hello (/ok), got",
+        ),
+    ],
+)
+def test_any_other_message_is_a_refusal(settings: Settings, why: str) -> None:
+    heard = Heard(settings)
+    with pytest.raises(RefusalError) as refused:
+        heard.it.receive(b'{"no": 1}')
+    assert why in str(refused.value)
+    assert not heard.kinds
+
+
+def test_hellos_have_the_fields_of_their_connection(tmp_path: Path) -> None:
+    data = tmp_path / "users.csv"
+    data.write_text("name\nAnn\nBob\n")
+    settings = Settings(
+        hellos=('{"u":{json:name}}', "{i} {connection} {env:TOKEN} {braces}"),
+        data=data,
+        variables={"TOKEN": "secret"},
+    )
+    introductions = Introductions(settings)
+    said = [introductions.make(number, print).to_send() for number in (1, 2, 3, 2)]
+    assert said == [
+        [b'{"u":"Ann"}', b"1 1 secret {braces}"],
+        [b'{"u":"Bob"}', b"1 2 secret {braces}"],
+        [b'{"u":"Ann"}', b"1 3 secret {braces}"],
+        [b'{"u":"Bob"}', b"1 2 secret {braces}"],
+    ]
+
+
+def test_rules_have_variables() -> None:
+    settings = Settings(greeting="/token={env:TOKEN}", variables={"TOKEN": "secret"})
+    heard = Heard(settings)
+    heard.it.receive(b'{"token": "secret"}')
+    assert heard.it.is_over

@@ -1,0 +1,191 @@
+"""Services of other people: replies by key in any order, pushes, parts, greetings and logins."""
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from tests.cli_client.liars import serving
+from tests.cli_client.sending import report, send
+
+Call = dict[str, Any]
+Answer = Callable[[ServerConnection, Call], Awaitable[None]]
+
+JSONRPC = ("--preset", "jsonrpc", "--set", "method=add", "--set", "params=[{i},1]")
+
+
+def result(call: Call) -> str:
+    return json.dumps({"jsonrpc": "2.0", "id": call["id"], "result": sum(call["params"])})
+
+
+async def reply(websocket: ServerConnection, call: Call) -> None:
+    await websocket.send(result(call))
+
+
+def service(answer: Answer = reply) -> Callable[[ServerConnection], Awaitable[None]]:
+    """Return a service that answers the calls of each read in an order of its own."""
+
+    async def handle(websocket: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            async for calls in batches(websocket):
+                random.shuffle(calls)
+                for call in calls:
+                    await answer(websocket, call)
+
+    return handle
+
+
+async def batches(websocket: ServerConnection, size: int = 8) -> AsyncIterator[list[Call]]:
+    """Give the calls that come, as many at a time as are there, up to a size."""
+    calls: list[Call] = []
+    while True:
+        try:
+            async with asyncio.timeout(0.02):
+                calls.append(json.loads(await websocket.recv()))
+        except TimeoutError:
+            if calls:
+                yield calls
+                calls = []
+        if len(calls) == size:
+            yield calls
+            calls = []
+
+
+def test_replies_in_any_order_pass_and_the_order_is_a_figure() -> None:
+    with serving(service()) as url:
+        done = report(url, *JSONRPC, "-n", 500, "-c", 3)
+    assert (done.status, done.report["ledger"]["verified"]) == (0, 500)
+    assert done.faults.keys() == {"out_of_order"}
+
+
+def test_the_order_fails_a_run_where_it_must_be_kept() -> None:
+    with serving(service()) as url:
+        done = report(url, *JSONRPC, "-n", 100, "--ordered")
+    assert done.status == 1
+    assert done.faults["out_of_order"]
+
+
+async def push_before(websocket: ServerConnection, call: Call) -> None:
+    await websocket.send(json.dumps({"jsonrpc": "2.0", "method": "tick", "params": {}}))
+    await reply(websocket, call)
+
+
+def test_pushes_pass_if_a_rule_says_so() -> None:
+    with serving(service(push_before)) as url:
+        assert report(url, *JSONRPC, "-n", 50).status == 0
+        done = report(url, *JSONRPC, "-n", 50, "--push", "/event")
+    assert done.status == 1
+    assert done.faults["unsolicited"] == 50
+
+
+async def lose_and_push(websocket: ServerConnection, call: Call) -> None:
+    if call["id"] != 7:
+        await reply(websocket, call)
+    else:
+        await websocket.send('{"jsonrpc":"2.0","method":"tick"}')
+
+
+def test_a_push_does_not_make_up_for_a_lost_reply() -> None:
+    with serving(service(lose_and_push)) as url:
+        done = report(url, *JSONRPC, "-n", 20, "-t", "1s")
+    assert (done.status, done.faults["missing"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("message", "fault", "why"),
+    [
+        ('{"id": 7, "error": {"code": 5}}', "wrong", 'the rule !/error does not hold: {"code":5}'),
+        ('{"id": 7, "error": {"code": 5}, "result": 1}', "wrong", "the rule !/error"),
+        ('{"id": 7}', "wrong", "the rule /result does not hold: there is nothing"),
+        ('{"id": 1007, "result": 1}', "missing", "a message that nobody asked for"),
+        ('{"id": "7", "result": 1}', "missing", "a message that nobody asked for"),
+    ],
+)
+def test_a_bad_reply_is_named(message: str, fault: str, why: str) -> None:
+    async def answer(websocket: ServerConnection, call: Call) -> None:
+        await websocket.send(message if call["id"] == 7 else result(call))
+
+    with serving(service(answer)) as url:
+        done = report(url, *JSONRPC, "-n", 20, "-t", "1s")
+    assert (done.status, done.faults[fault]) == (1, 1)
+    assert why in done.errors
+
+
+async def repeat(websocket: ServerConnection, call: Call) -> None:
+    await reply(websocket, call)
+    await reply(websocket, call)
+
+
+def test_an_id_that_comes_twice_is_a_duplicate() -> None:
+    with serving(service(repeat)) as url:
+        done = report(url, *JSONRPC, "-n", 20)
+    assert done.status == 1
+    assert done.faults["duplicate"] == 20
+
+
+async def in_parts(websocket: ServerConnection, call: Call) -> None:
+    for part in range(3):
+        await websocket.send(json.dumps({"id": call["id"], "part": part}))
+    await websocket.send(json.dumps({"id": call["id"], "done": True}))
+
+
+def test_an_answer_of_several_messages_is_settled_by_the_last() -> None:
+    options = ("--template", '{"id":{i}}', "--id", "/id", "--final", "/done=true", "-n", 20)
+    with serving(service(in_parts)) as url:
+        done = report(url, *options)
+        assert (done.status, done.report["ledger"]["verified"]) == (0, 20)
+        done = report(url, *options, "--require", "/part=1")
+    assert (done.status, done.faults["wrong"]) == (1, 20)
+
+
+def test_a_request_without_a_key_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "calls.txt"
+    path.write_text('{"id":1,"params":[]}\n' + "no JSON\n" + '{"id":2,"params":[]}\n')
+    with serving(service()) as url:
+        done = report(url, "--file", path, "--id", "/id", "-w", 1)
+    assert done.status == 1
+    assert done.report["ledger"]["verified"] == 1
+    assert done.report["ledger"]["never_sent"] == 2
+    assert "request 1, no JSON, was refused: it has no key" in done.errors
+
+
+def test_a_key_that_is_in_flight_is_refused() -> None:
+    template = '{"id":"x","params":[]}'
+    with serving(service()) as url:
+        done = report(url, "--template", template, "--id", "/id", "-n", 10)
+        assert (done.status, done.faults) == (1, {"never_sent": 9})
+        assert "its key 'x' is in flight on the same connection" in done.errors
+        done = report(url, "--template", template, "--id", "/id", "-n", 10, "-w", 1)
+    assert (done.status, done.report["ledger"]["verified"]) == (0, 10)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--id", "id"], "'id' is not a pointer: a pointer starts with / (character 1)"),
+        (["--id", "/id", "--expect", "any"], "--id takes the place of --expect"),
+        (["--id", "/id"], "has no string or number there"),
+        (["--id", "/id", "--template", '{"id":null}'], "has no string or number there"),
+        (["--final", "/done"], "--final needs --id"),
+        (["--reply-id", "/id"], "--reply-id needs --id"),
+        (["--ordered"], "--ordered needs --id"),
+        (["--require", "result"], "a pointer starts with / (character 1)"),
+        (["--push", "/p=~("], "the regular expression has an error"),
+        (["--hello-reply", "/ok"], "--hello-reply"),
+        (["--hello", "@nowhere.json"], "cannot read nowhere.json"),
+        (["--greeting", "!/p=1"], "takes no value (character 4)"),
+        (["--preset", "jsonrpc"], "needs a value for method (the method to call)"),
+    ],
+)
+def test_a_bad_option_is_one_line_and_status_2(options: list[str], named: str) -> None:
+    done = send(*options)
+    (line,) = done.stderr.splitlines()
+    assert named in line
+    assert (done.returncode, done.stdout) == (2, "")
