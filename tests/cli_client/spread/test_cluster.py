@@ -347,7 +347,7 @@ def test_distributed_is_not_installed() -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--dask", "scheduler"], "'scheduler' is no address such as tcp://scheduler:8786"),
+        (["--dask", "scheduler"], "'scheduler' is not an address such as tcp://scheduler:8786"),
         (["--dask", "tcp://a:1", "--with-server"], "--with-server serves this machine only"),
         (["--dask", "tcp://a:1", "--ledger", "x"], "--ledger is for one machine"),
         (["--dask", "tcp://a:1", "--file", "-"], "standard input cannot be read by several"),
