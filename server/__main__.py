@@ -23,6 +23,7 @@ from server.listening import ListenError, Listeners, listen
 from server.serving import serve
 from server.settings import Settings
 from server.tls import TLSError, server_context
+from wire import frames
 from wire.address import DEFAULT_HOST, DEFAULT_PORT
 from wire.command import Command
 from wire.event_loop import new_event_loop
@@ -171,7 +172,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
         help="Stop when standard input ends, so as not to outlive the program that holds it.",
     ),
 )
-@cloup.version_option(package_name="wsroll", message="wsroll-server %(version)s")
+@cloup.version_option(
+    package_name="wsroll", message=f"wsroll-server %(version)s (frames in {frames.LANGUAGE})"
+)
 def main(*, verbose: bool, quiet: bool, log_json: bool, workers: int, **options: Any) -> None:
     """Answer each WebSocket request with the request and a random number from 1 to 100.
 

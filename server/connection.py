@@ -1,9 +1,11 @@
 """A connection: carries bytes between a socket and the protocol, and bounds what a peer can cost.
 
-- One read, one write: all replies to the frames of one read leave together.
-- Backpressure: while the peer does not take what was written, it is not read from. The buffers
-  thus hold what one read can cause, and no more.
-- Turns: a peer that fills the read buffer waits for its next turn behind all the others.
+- Short texts are answered on the spot: one read, one write, and neither the library nor the clock
+  between them.
+- Turns: everything else is for the library, which takes up to a hundred times longer. It gets what
+  is left of a read in slices, and all other connections come between two of them.
+- Backpressure: while the peer does not take what was written, or slices of a read are left, it is
+  not read from. The buffers thus hold what one read can cause, and no more.
 - One timer, for the one thing that the connection waits for at a time: the handshake, a sign of
   life, a peer that reads again, the end of the connection. A peer that takes what was written,
   however slowly, is alive (see ``delivery.py``): while it does, the wait starts again.
@@ -16,8 +18,8 @@ import time
 from collections.abc import Callable
 from typing import cast
 
-from websockets.frames import CloseCode
-from websockets.protocol import OPEN
+from websockets import protocol as library
+from websockets.frames import CloseCode, Frame, Opcode
 
 from server.delivery import LEAST_RATE, Delivery
 from server.handshake import Accepted, OpeningHandshake, Outcome, Refused
@@ -28,26 +30,16 @@ __all__ = ["Connection", "State", "log_refusal"]
 
 logger = logging.getLogger("wsroll.server")
 
-READ_SIZE = 2**14
-"""Bytes read in one turn at the most: enough for hundreds of requests."""
-
-FIRST_READ_SIZE = 2**10
-"""Bytes read in the first turn: a handshake with the first few requests."""
-
-LEAST_READ_SIZE = 2**8
-"""Bytes read in one turn at the least. A read costs about as much as 20 short requests, so smaller
-ones would be mostly overhead."""
-
 TURN = 0.0003
-"""Seconds that a turn of a peer that fills the read buffer should take. Bytes say little of that: a
-short text is answered in 1 µs, an empty ping in 8."""
+"""Seconds that the library should take for a slice. Bytes say little of that: it takes 8 µs for an
+empty ping of 6 bytes, and no longer for 10 KiB of a large message."""
+
+FIRST_SLICE, SMALLEST_SLICE, LARGEST_SLICE = 2**10, 2**8, 2**14
+"""Bytes of a slice: doubled or cut until it takes about a turn. The smallest is about what that is
+in empty pings; from the largest on a larger one is no cheaper."""
 
 WRITE_LIMIT = 2**16
-"""Above this many unsent bytes, stop reading from the peer. It is asyncio's own limit, and the
-replies to a few full reads."""
-
-# One buffer serves all connections: what a read puts into it is taken out before the next one.
-_read_buffer = memoryview(bytearray(READ_SIZE))
+"""Above this many unsent bytes, stop reading from the peer. It is asyncio's own limit."""
 
 
 class State(enum.Enum):
@@ -69,7 +61,13 @@ class State(enum.Enum):
     LOST = "no connection any more"
 
 
-class Connection(asyncio.BufferedProtocol):
+# Made once: to look up a member of an enumeration takes longer than many a read.
+HANDSHAKE, OPEN, CLOSING, ANSWERED, LOST = State
+
+_PING = Frame(Opcode.PING, b"").serialize(mask=False)
+
+
+class Connection(asyncio.Protocol):
     """The server's end of one TCP, TLS or Unix connection.
 
     Args:
@@ -83,14 +81,14 @@ class Connection(asyncio.BufferedProtocol):
         "_delivery",
         "_handshake",
         "_hub",
-        "_last_read",
+        "_is_alive",
         "_loop",
         "_on_lost",
         "_on_made",
         "_paused",
-        "_pinged_at",
         "_protocol",
-        "_read_size",
+        "_rest",
+        "_slice",
         "_timer",
         "_transport",
         "state",
@@ -104,26 +102,29 @@ class Connection(asyncio.BufferedProtocol):
         on_made: Callable[["Connection"], None],
         on_lost: Callable[["Connection"], None],
     ) -> None:
-        self.state = State.HANDSHAKE
+        self.state = HANDSHAKE
         self._hub = hub
         self._loop = loop
         self._on_made = on_made
         self._on_lost = on_lost
         self._transport: asyncio.Transport
         self._delivery: Delivery
-        # The one in the state HANDSHAKE, the other in OPEN and CLOSING.
+        # In the state HANDSHAKE.
         self._handshake: OpeningHandshake | None = OpeningHandshake(hub)
+        # In OPEN and CLOSING, from the first frame on that is not a short text.
         self._protocol: ReplyProtocol | None = None
+        # What is left of a read.
+        self._rest: bytes | memoryview = b""
+        self._slice = FIRST_SLICE
         self._paused = False
         self._timer: asyncio.TimerHandle | None = None
-        self._last_read = 0.0
-        self._read_size = FIRST_READ_SIZE
-        self._pinged_at = 0.0
+        # Whether anything came since the last look at it.
+        self._is_alive = False
 
     @property
     def is_websocket(self) -> bool:
         """Whether the opening handshake has succeeded and the connection is not lost."""
-        return self.state is State.OPEN or self.state is State.CLOSING
+        return self.state is OPEN or self.state is CLOSING
 
     # What the transport calls.
 
@@ -135,31 +136,26 @@ class Connection(asyncio.BufferedProtocol):
         self._on_made(self)
         self._wait(self._hub.settings.open_timeout, self._on_handshake_timeout)
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Return as much of the buffer that all connections read into as makes a turn."""
-        return _read_buffer[: self._read_size]
-
-    def buffer_updated(self, nbytes: int) -> None:
+    def data_received(self, data: bytes) -> None:
         """Answer everything that one read brought."""
-        self._last_read = self._loop.time()
-        self._delivery.heard()
-        if nbytes < self._read_size:
-            self._receive(bytes(_read_buffer[:nbytes]))
-        else:
+        self._is_alive = True
+        self._delivery.heard_at = self._delivery.written
+        state = self.state
+        if state is OPEN or state is CLOSING:
+            protocol = self._protocol
+            if protocol is None or protocol.is_between_messages:
+                used = self._answer_short(data)
+                if used == len(data):
+                    return
+                self._rest = memoryview(data)[used:]
+            else:
+                self._rest = data
             self._take_turn()
-
-    def _take_turn(self) -> None:
-        """Answer a full read buffer, and let all the others come before the next one."""
-        started = time.perf_counter()
-        self._receive(bytes(_read_buffer[: self._read_size]))
-        took = time.perf_counter() - started
-        if took > TURN:
-            self._read_size = max(LEAST_READ_SIZE, int(self._read_size * TURN / took))
-        elif took < TURN / 2:
-            self._read_size = min(READ_SIZE, self._read_size * 2)
-        if not (self._paused or self._transport.is_closing()):
-            self._transport.pause_reading()
-            self._loop.call_soon(self._resume_reading)
+        elif state is HANDSHAKE:
+            assert self._handshake is not None
+            outcome = self._handshake.receive(data)
+            if outcome is not None:
+                self._conclude(outcome)
 
     def eof_received(self) -> bool:
         """End the connection once everything is written, since the peer sends no more.
@@ -167,9 +163,8 @@ class Connection(asyncio.BufferedProtocol):
         Every request that came before has been answered: returning False closes the transport
         behind the replies.
         """
-        if self._protocol is not None:
-            self._protocol.receive_eof()
-            self.state = State.CLOSING
+        if self.state is OPEN:
+            self.state = CLOSING
         self._wait_while_it_takes(self._hub.settings.close_timeout, self.abort)
         return False
 
@@ -178,38 +173,41 @@ class Connection(asyncio.BufferedProtocol):
         self._paused = True
         if not self._transport.is_closing():
             self._transport.pause_reading()
-        if self.state is State.OPEN:
+        if self.state is OPEN:
             self._wait_while_it_takes(self._hub.settings.stall_timeout, self._on_stall_timeout)
 
     def resume_writing(self) -> None:
         """Read again from a peer that reads again."""
         self._paused = False
-        self._resume_reading()
-        if self.state is State.OPEN:
+        self._read_on()
+        if self.state is OPEN:
             self._wait(self._hub.settings.ping_interval, self._check_silence)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the end of a WebSocket, and let go of everything."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._protocol is not None:
-            close = self._protocol.close_sent or self._protocol.close_rcvd
-            code = close.code if close is not None else CloseCode.ABNORMAL_CLOSURE
+        if self.is_websocket:
+            code: int = CloseCode.ABNORMAL_CLOSURE
+            if self._protocol is not None:
+                close = self._protocol.close_sent or self._protocol.close_rcvd
+                code = close.code if close is not None else code
+                self._protocol.release()
+            self._rest = b""
             self._hub.counters.count_close(code)
             logger.debug("a connection closed with code %d", code)
-            self._protocol.release()
         self._handshake = self._protocol = self._timer = None
-        self.state = State.LOST
+        self.state = LOST
         self._on_lost(self)
 
     # What the server calls.
 
     def go_away(self) -> None:
         """Start the closing handshake with code 1001. Everything that was read is answered."""
-        if self.state is State.OPEN:
-            assert self._protocol is not None
-            self._protocol.send_close(CloseCode.GOING_AWAY, "the server is stopping")
-            self._flush(self._protocol)
+        if self.state is OPEN and not self._rest:  # else the last turn comes back here
+            protocol = self._need_protocol()
+            protocol.send_close(CloseCode.GOING_AWAY, "the server is stopping")
+            self._flush(protocol)
             self._wait_while_it_takes(self._hub.settings.close_timeout, self.abort)
 
     def abort(self) -> None:
@@ -218,24 +216,55 @@ class Connection(asyncio.BufferedProtocol):
 
     # Receiving and sending.
 
-    def _receive(self, data: bytes) -> None:
-        if self._protocol is not None:
-            self._receive_frames(self._protocol, data)
-        elif self._handshake is not None:
-            outcome = self._handshake.receive(data)
-            if outcome is not None:
-                self._conclude(outcome)
+    def _answer_short(self, data: bytes | memoryview) -> int:
+        """Answer the short texts at the start of data, and return how many bytes they are."""
+        replies, requests, used = self._hub.answer_short(data)
+        if requests:
+            self._transport.write(replies)
+            self._delivery.written += len(replies)
+            self._hub.counters.count_exchange(used, requests, len(replies))
+        return used
 
-    def _receive_frames(self, protocol: ReplyProtocol, data: bytes) -> None:
-        answered = protocol.requests
-        failed = protocol.parser_exc
+    def _take_turn(self) -> None:
+        """Act on a slice of what is left of a read; all others come before the next one."""
+        if self._paused or not self._rest:
+            return
+        protocol = self._need_protocol()
+        used = self._answer_short(self._rest) if protocol.is_between_messages else 0
+        if used:
+            self._rest = self._rest[used:]
+        else:
+            self._take_slice(protocol)
+        if self._rest:
+            if not self._transport.is_closing():
+                self._transport.pause_reading()
+        else:
+            self._rest = b""
+            if self._hub.stopping:
+                self.go_away()
+        self._read_on()
+
+    def _take_slice(self, protocol: ReplyProtocol) -> None:
+        """Let the library act on as much as it gets done in about a turn."""
+        started = time.perf_counter()
+        data, self._rest = bytes(self._rest[: self._slice]), self._rest[self._slice :]
+        answered, failed = protocol.requests, protocol.parser_exc
         protocol.receive_data(data)
-        count = self._hub.counters.add
-        count("received", len(data))
-        count("requests", protocol.requests - answered)
+        self._hub.counters.count_exchange(len(data), protocol.requests - answered, 0)
         self._flush(protocol)
         if protocol.parser_exc is not failed:
             logger.info("%s: closing: %s", self._peer(), protocol.close_sent)
+        took = time.perf_counter() - started
+        if took > TURN:
+            self._slice = max(SMALLEST_SLICE, int(self._slice * TURN / took))
+        elif took < TURN / 2 and self._rest:
+            self._slice = min(LARGEST_SLICE, self._slice * 2)
+
+    def _need_protocol(self) -> ReplyProtocol:
+        """Return the protocol, which a connection has once it needs it."""
+        if self._protocol is None:
+            self._protocol = self._hub.new_protocol(library.OPEN)
+        return self._protocol
 
     def _flush(self, protocol: ReplyProtocol) -> None:
         """Write everything that the protocol has to send, at once."""
@@ -246,9 +275,10 @@ class Connection(asyncio.BufferedProtocol):
         if data:
             self._write(data)
             self._hub.counters.add("sent", len(data))
-        if protocol.state is not OPEN:
-            self.state = State.CLOSING
+        if protocol.state is not library.OPEN:
+            self.state = CLOSING
         if protocol.eof_sent:
+            self._rest = b""
             self._end()
 
     def _write(self, data: bytes) -> None:
@@ -268,9 +298,13 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
         self._wait_while_it_takes(self._hub.settings.close_timeout, self.abort)
 
-    def _resume_reading(self) -> None:
+    def _read_on(self) -> None:
+        """Read again, once the peer reads and what was read is dealt with."""
         if not (self._paused or self._transport.is_closing()):
-            self._transport.resume_reading()
+            if self._rest:
+                self._loop.call_soon(self._take_turn)
+            else:
+                self._transport.resume_reading()
 
     # The opening handshake.
 
@@ -278,7 +312,7 @@ class Connection(asyncio.BufferedProtocol):
         """Act on the outcome of the opening handshake."""
         self._handshake = None
         if isinstance(outcome, Accepted):
-            self.state = State.OPEN
+            self.state = OPEN
             self._protocol = outcome.protocol
             self._hub.counters.count_opening()
             # To ask for the peer's address takes a system call.
@@ -287,9 +321,11 @@ class Connection(asyncio.BufferedProtocol):
             self._wait(self._hub.settings.ping_interval, self._check_silence)
             self._write(outcome.response)
             if outcome.rest:
-                self._receive_frames(outcome.protocol, outcome.rest)
+                self.data_received(outcome.rest)
+            # The peer's time to be silent begins here.
+            self._is_alive = False
             return
-        self.state = State.ANSWERED
+        self.state = ANSWERED
         if isinstance(outcome, Refused):
             log_refusal(self._hub, self._transport, outcome.reason, outcome.text)
         self._write(outcome.response)
@@ -320,18 +356,19 @@ class Connection(asyncio.BufferedProtocol):
         self._conclude(self._handshake.time_out())
 
     def _check_silence(self) -> None:
-        """Ping a peer that has been silent for long enough."""
+        """Ping a peer that has been silent since the last look."""
         settings = self._hub.settings
-        silent_for = self._loop.time() - self._last_read
-        if silent_for < settings.ping_interval:
-            self._wait(settings.ping_interval - silent_for, self._check_silence)
+        if self._is_alive:
+            self._is_alive = False
+            self._wait(settings.ping_interval, self._check_silence)
             return
-        protocol = self._protocol
-        assert protocol is not None
-        self._pinged_at = self._loop.time()
+        if self._protocol is not None and self._protocol.is_between_messages:
+            # It has nothing to remember, and takes a third of an idle connection's memory.
+            self._protocol.release()
+            self._protocol = None
         self._wait_while_it_takes(settings.pong_timeout, self._on_pong_timeout)
-        protocol.send_ping(b"")
-        self._flush(protocol)
+        self._write(_PING)
+        self._hub.counters.add("sent", len(_PING))
 
     def _on_pong_timeout(self) -> None:
         """Give a peer that has everything the time to read it: the ping comes last."""
@@ -340,11 +377,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _on_silence(self) -> None:
         """Fail the connection when no sign of life has followed the ping."""
-        if self._last_read >= self._pinged_at:
+        if self._is_alive:
             self._check_silence()
             return
-        protocol = self._protocol
-        assert protocol is not None
+        protocol = self._need_protocol()
         seconds = self._hub.settings.pong_timeout
         logger.info("%s: cut off: no pong in %g s", self._peer(), seconds)
         protocol.fail(CloseCode.INTERNAL_ERROR, "no pong in time")

@@ -21,6 +21,7 @@ _NAMES: tuple[Name, ...] = (
     *(("closed", code) for code in CLOSE_CODES),
 )
 _COLUMNS = {name: column for column, name in enumerate(_NAMES)}
+_REQUESTS, _RECEIVED, _SENT = (_COLUMNS[name] for name in ("requests", "received", "sent"))
 _BYTES_PER_COUNT = 8
 
 
@@ -45,6 +46,13 @@ class Counters:
     def add(self, name: Name, amount: int = 1) -> None:
         """Add to a count."""
         self._row[_COLUMNS[name]] += amount
+
+    def count_exchange(self, received: int, requests: int, sent: int) -> None:
+        """Count what one read brought, in bytes and requests, and the bytes of the replies."""
+        row = self._row
+        row[_RECEIVED] += received
+        row[_REQUESTS] += requests
+        row[_SENT] += sent
 
     def count_opening(self) -> None:
         """Count a WebSocket connection that opened."""

@@ -16,6 +16,10 @@ import struct
 import sys
 from collections.abc import Callable
 
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
 __all__ = ["LEAST_RATE", "Delivery"]
 
 LEAST_RATE = 1024
@@ -43,23 +47,21 @@ class Delivery:
         transport: The transport of the connection.
     """
 
-    __slots__ = ("_heard_at", "_transport", "written")
+    __slots__ = ("_transport", "heard_at", "written")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self.written = 0
         """Bytes written so far; whoever writes adds to it."""
-        self._heard_at = 0
+        self.heard_at = 0
+        """Bytes written before the peer last sent something, so it has kept up with these; whoever
+        reads sets it."""
         if not _IS_LINUX:
             self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_SIZE)
 
-    def heard(self) -> None:
-        """Take note that the peer sent something: until then it has kept up with what it got."""
-        self._heard_at = self.written
-
     def hidden_time(self) -> float:
         """Return the seconds in which a live peer reads what may wait for it unseen."""
-        return min(self.written - self._heard_at, HIDDEN_SIZE) / LEAST_RATE
+        return min(self.written - self.heard_at, HIDDEN_SIZE) / LEAST_RATE
 
     def taken(self) -> int:
         """Return how many bytes the peer has taken, counted from any one point on."""
@@ -104,9 +106,6 @@ class Delivery:
     def _in_kernel(self) -> int:
         if not _IS_LINUX:
             return 0
-        import fcntl
-        import termios
-
         size = array.array("i", [0])
         try:
             # TIOCOUTQ has the number of SIOCOUTQ (linux/sockios.h).

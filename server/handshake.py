@@ -64,7 +64,8 @@ class Accepted(NamedTuple):
     """The connection becomes a WebSocket."""
 
     response: bytes
-    protocol: ReplyProtocol
+    protocol: ReplyProtocol | None
+    """None if no extension was agreed on: until it is needed there need not be one."""
     rest: bytes
     """What came after the request: the first frames."""
 
@@ -123,7 +124,7 @@ class OpeningHandshake:
         request, rest = bytes(head[:size]), bytes(head[size:])
         response = accept_plain(self._hub, request)
         if response is not None:
-            return Accepted(response, self._hub.new_protocol(OPEN), rest)
+            return Accepted(response, None, rest)
         return answer(self._hub, request, rest)
 
     def time_out(self) -> Refused:
@@ -233,6 +234,8 @@ def _decide(hub: Hub, protocol: ReplyProtocol, request: Request, rest: bytes) ->
     response = protocol.accept(request)
     if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         return Refused(response.serialize(), "malformed", _text_of(response))
+    if not protocol.extensions:
+        return Accepted(response.serialize(), None, rest)
     # A protocol of its own, because the library's parser would hold the request for as long as the
     # connection lives.
     opened = hub.new_protocol(OPEN)

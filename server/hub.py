@@ -1,18 +1,17 @@
 """What the connections of one server process share: its settings, counts and rules."""
 
 import logging
-from collections.abc import Sequence
 
 from websockets.protocol import CONNECTING, State
 
 from server.counters import Counters
 from server.deflate import DeflateFactory
 from server.gate import Gate
-from server.protocol import Answer, ReplyProtocol
-from server.runs import Runs
+from server.protocol import SHORT, Answer, AnswerShort, ReplyProtocol
 from server.settings import Settings
 from server.site import Site
 from wire.exchange import ENDINGS, make_reply
+from wire.frames import Answerer
 
 __all__ = ["Hub"]
 
@@ -20,7 +19,7 @@ __all__ = ["Hub"]
 library_logger = logging.getLogger("wsroll.protocol")
 library_logger.setLevel(logging.ERROR)
 
-ANSWERS: dict[str, tuple[Answer, Sequence[bytes]]] = {
+ANSWERS: dict[str, tuple[Answer, tuple[bytes, ...]]] = {
     "random": (make_reply, ENDINGS),
     "echo": (lambda request: request, (b"",)),
 }
@@ -46,14 +45,17 @@ class Hub:
         self.stopping = False
         """Whether no new client gets in."""
         self._answer, endings = ANSWERS[settings.reply]
-        self._runs = Runs(endings)
+        self.answer_short: AnswerShort = Answerer(
+            endings, min(SHORT, settings.max_message_size)
+        ).answer
+        """Answers short texts, for connections between two messages."""
         self._extensions = [DeflateFactory()] if settings.compress else None
 
     def new_protocol(self, state: State = CONNECTING) -> ReplyProtocol:
-        """Return the protocol of a new connection."""
+        """Return the protocol of a connection in this state, between two messages."""
         return ReplyProtocol(
             self._answer,
-            self._runs,
+            self.answer_short,
             state=state,
             max_size=self.settings.max_message_size,
             extensions=self._extensions,

@@ -249,21 +249,19 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
             and connection is not None
             and (self._incoming.pending or self._tls.pending())
         ):
-            buffer = connection.get_buffer(-1)
             try:
-                # The type hints do not know that this returns a number and takes any buffer.
-                size = cast(int, self._tls.read(len(buffer), cast(bytearray, buffer)))
+                data = self._tls.read(RECORD_SIZE)
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLZeroReturnError:
-                size = 0
+                data = b""
             except ssl.SSLError as error:
                 self._fail(str(error))
                 return
-            if not size:
+            if not data:
                 self._end_of_input()
                 return
-            connection.buffer_updated(size)
+            connection.data_received(data)
         # TLS has things of its own to send: session tickets, new keys.
         self._flush()
 

@@ -13,6 +13,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from server.counters import Counters
+from wire import frames
 
 __all__ = ["Site", "plain_response"]
 
@@ -36,7 +37,13 @@ class Site:
         page = files("web").joinpath("index.html").read_bytes()
         page_headers = _page_headers(page)
         collected = metrics.Metrics(counters)
-        versions = json.dumps({"wsroll": version("wsroll"), "websockets": version("websockets")})
+        versions = json.dumps(
+            {
+                "wsroll": version("wsroll"),
+                "websockets": version("websockets"),
+                "frames": frames.LANGUAGE,
+            }
+        )
 
         def health() -> Response:
             if is_draining():

@@ -71,6 +71,10 @@ is_utf8(const unsigned char *text, size_t size)
 #define MOST_ENDINGS 128
 /* So that a reply is at most one byte longer than the frame of its request: it has no key. */
 #define LONGEST_ENDING (KEY_SIZE + 1)
+/* Bytes after which no further frame is answered in the same call. */
+#define MOST_BYTES (1 << 14)
+#define LONGEST_READ (MOST_BYTES + REQUEST_HEADER_SIZE + SHORT_LIMIT)
+#define LONGEST_WRITTEN (LONGEST_READ + LONGEST_READ / REQUEST_HEADER_SIZE)
 
 typedef struct {
     PyObject_HEAD
@@ -194,12 +198,12 @@ Answerer_dealloc(PyObject *self)
 }
 
 /* Write the replies to the frames at the start of data, and count frames, bytes read and bytes
-   written. There is room for a byte per frame more than was read. Return -1 on an exception. */
+   written: at most LONGEST_WRITTEN. Return -1 on an exception. */
 static int
 write_replies(Answerer *self, const unsigned char *data, Py_ssize_t size, unsigned char *to,
               Py_ssize_t *count, Py_ssize_t *used, Py_ssize_t *written)
 {
-    while (size - *used >= REQUEST_HEADER_SIZE) {
+    while (size - *used >= REQUEST_HEADER_SIZE && *used < MOST_BYTES) {
         const unsigned char *frame = data + *used;
         const unsigned char *key = frame + SHORT_HEADER_SIZE;
         unsigned char *reply = to + *written, *text = reply + SHORT_HEADER_SIZE;
@@ -231,22 +235,16 @@ static PyObject *
 Answerer_answer(PyObject *self, PyObject *data)
 {
     Py_buffer view;
-    unsigned char *replies;
+    unsigned char replies[LONGEST_WRITTEN];
     Py_ssize_t count = 0, used = 0, written = 0;
     PyObject *result = NULL;
 
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    replies = PyMem_Malloc((size_t)view.len + (size_t)view.len / REQUEST_HEADER_SIZE);
-    if (replies == NULL) {
-        PyErr_NoMemory();
-    }
-    else if (write_replies((Answerer *)self, view.buf, view.len, replies, &count, &used, &written)
-             == 0) {
+    if (write_replies((Answerer *)self, view.buf, view.len, replies, &count, &used, &written) == 0) {
         result = Py_BuildValue("y#nn", replies, written, count, used);
     }
-    PyMem_Free(replies);
     PyBuffer_Release(&view);
     return result;
 }

@@ -12,6 +12,7 @@ import pytest
 from server import __main__ as command
 from tests.server.raw import TEXT, RawClient, frame, handshake
 from tests.server.running import run_to_end, running
+from wire import frames
 from wire.address import find_announced_url
 
 
@@ -164,11 +165,12 @@ def test_help_says_why_compression_is_off() -> None:
     assert "time" in explanation
 
 
-def test_version() -> None:
-    """``--version``."""
-    result = run_to_end("--version")
+@pytest.mark.parametrize(("plain", "language"), [("", frames.LANGUAGE), ("1", "Python")])
+def test_version(plain: str, language: str) -> None:
+    """``--version`` says what the frame functions are written in too."""
+    result = run_to_end("--version", WSROLL_PLAIN_FRAMES=plain)
     assert result.returncode == 0
-    assert re.fullmatch(r"wsroll-server \d+\.\d+\.\d+\n", result.stdout)
+    assert re.fullmatch(rf"wsroll-server \d+\.\d+\.\d+ \(frames in {language}\)\n", result.stdout)
 
 
 def test_a_unix_socket_left_behind_is_replaced_but_a_file_is_not(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.raw import CLOSE, PING, TEXT, RawClient, close_code, frame, handshake
 from tests.server.running import Running, running
+from wire import frames
 
 PAGE = Path(__file__).parents[2] / "web" / "index.html"
 
@@ -99,7 +100,11 @@ def test_version_tells_versions(plain: Running) -> None:
     status, head, body = plain.get("/version")
     assert status == 200
     assert header(head, "Content-Type") == "application/json"
-    assert json.loads(body) == {"wsroll": version("wsroll"), "websockets": version("websockets")}
+    assert json.loads(body) == {
+        "wsroll": version("wsroll"),
+        "websockets": version("websockets"),
+        "frames": frames.LANGUAGE,
+    }
 
 
 def samples(text: bytes) -> Iterator[tuple[str, float]]:

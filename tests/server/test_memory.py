@@ -30,6 +30,8 @@ class FakeTransport(asyncio.Transport):
         super().__init__()
         self.written = bytearray()
         self.ended = False
+        self.reading = asyncio.Event()
+        self.reading.set()
         self.socket, self.peer = socket.socketpair()
 
     def get_extra_info(self, name: str, default: object = None) -> object:
@@ -49,18 +51,20 @@ class FakeTransport(asyncio.Transport):
 
     def write_eof(self) -> None:
         self.ended = True
+        self.reading.set()
 
     def is_closing(self) -> bool:
         return self.ended
 
     def pause_reading(self) -> None:
-        pass
+        self.reading.clear()
 
     def resume_reading(self) -> None:
-        pass
+        self.reading.set()
 
     def abort(self) -> None:
         self.ended = True
+        self.reading.set()
 
 
 class WatchedConnection(Connection):
@@ -80,14 +84,12 @@ def without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def receive(connection: Connection, data: bytes) -> None:
-    """Have a connection read some data."""
-    while data:
-        buffer = connection.get_buffer(-1)
-        size = min(len(buffer), len(data))
-        buffer[:size] = data[:size]
-        connection.buffer_updated(size)
-        data = data[size:]
+async def receive(connection: Connection, transport: FakeTransport, data: bytes) -> None:
+    """Have a connection read some data, in the order that it asks for."""
+    for start in range(0, len(data), 2**18):
+        await transport.reading.wait()
+        connection.data_received(data[start : start + 2**18])
+    await transport.reading.wait()
 
 
 LIVES = {
@@ -121,7 +123,7 @@ def test_a_connection_that_is_gone_leaves_nothing(life: bytes) -> None:
         )
         transport = FakeTransport()
         connection.connection_made(transport)
-        receive(connection, life)
+        await receive(connection, transport, life)
         protocol = connection._protocol and weakref.ref(connection._protocol)
         connection.connection_lost(None)
         lost.clear()

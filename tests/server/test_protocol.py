@@ -6,16 +6,17 @@ sends, cut up however the network likes, the server must say what the model says
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.frames import Frame as LibraryFrame
 from websockets.http11 import Request
+from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from server.protocol import ReplyProtocol
-from server.runs import Runs
+from server.protocol import SHORT, ReplyProtocol
 from tests.server.raw import (
     BINARY,
     CLOSE,
@@ -31,6 +32,7 @@ from tests.server.raw import (
     parse_frame,
 )
 from tests.server.running import Running
+from wire import frames, frames_plain
 
 ENDING = b": 77"
 LIMIT = 400
@@ -158,16 +160,16 @@ def opened(protocol: ServerProtocol) -> None:
     assert protocol.data_to_send()[0].startswith(b"HTTP/1.1 101")
 
 
-def new_protocol() -> ReplyProtocol:
-    runs = Runs([ENDING])
-    protocol = ReplyProtocol(answer, runs, max_size=LIMIT, logger=logging.getLogger("test"))
-    opened(protocol)
-    return protocol
+def new_protocol(twin: Any) -> ReplyProtocol:
+    short = twin.Answerer((ENDING,), SHORT).answer
+    return ReplyProtocol(
+        answer, short, max_size=LIMIT, state=OPEN, logger=logging.getLogger("test")
+    )
 
 
-def feed(stream: bytes, cuts: Sequence[int]) -> tuple[bytes, ReplyProtocol]:
+def feed(stream: bytes, cuts: Sequence[int], twin: Any) -> tuple[bytes, ReplyProtocol]:
     """Return what the protocol says to a stream that comes in pieces of these sizes, in turn."""
-    protocol = new_protocol()
+    protocol = new_protocol(twin)
     output, at, turn = b"", 0, 0
     while at < len(stream):
         size = cuts[turn % len(cuts)] if cuts else len(stream)
@@ -178,9 +180,9 @@ def feed(stream: bytes, cuts: Sequence[int]) -> tuple[bytes, ReplyProtocol]:
     return output, protocol
 
 
-def check_stream(stream: bytes, cuts: Sequence[int]) -> None:
+def check_stream(stream: bytes, cuts: Sequence[int], twin: Any = frames) -> None:
     model = Model(stream)
-    output, protocol = feed(stream, cuts)
+    output, protocol = feed(stream, cuts, twin)
     end = check_output(output, model)
     replies = sum(sent.opcode != PONG for sent in model.frames)
     assert protocol.requests == replies
@@ -248,6 +250,7 @@ streams = st.one_of(
     ).map(lambda parts: b"".join([*parts[0], parts[1], *parts[2]])),
     st.lists(any_frames, max_size=8).map(b"".join),
 )
+twins = st.sampled_from([frames, frames_plain])
 cuts = st.lists(st.integers(1, 40) | st.integers(1, 1000), max_size=8)
 thousands = settings(
     max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
@@ -255,33 +258,34 @@ thousands = settings(
 
 
 @thousands
-@given(streams, cuts)
-def test_frame_sequences(stream: bytes, cuts: list[int]) -> None:
+@given(streams, cuts, twins)
+def test_frame_sequences(stream: bytes, cuts: list[int], twin: Any) -> None:
     """Frames, most of them good, in any order and cut anywhere."""
-    check_stream(stream, cuts)
+    check_stream(stream, cuts, twin)
 
 
 @thousands
-@given(streams, st.integers(0, 2**16), st.integers(0, 255), st.integers(0, 60), cuts)
+@given(streams, st.integers(0, 2**16), st.integers(0, 255), st.integers(0, 60), cuts, twins)
 def test_damaged_frame_sequences(
-    stream: bytes, place: int, value: int, lost: int, cuts: list[int]
+    stream: bytes, place: int, value: int, lost: int, cuts: list[int], twin: Any
 ) -> None:
     """One byte becomes another, or the end is missing."""
     damaged = bytearray(stream)
     if damaged:
         damaged[place % len(damaged)] = value
-    check_stream(bytes(damaged[: max(0, len(damaged) - lost)]), cuts)
+    check_stream(bytes(damaged[: max(0, len(damaged) - lost)]), cuts, twin)
 
 
 @thousands
-@given(st.binary(max_size=600), cuts)
-def test_random_bytes(stream: bytes, cuts: list[int]) -> None:
+@given(st.binary(max_size=600), cuts, twins)
+def test_random_bytes(stream: bytes, cuts: list[int], twin: Any) -> None:
     """Anything at all."""
-    check_stream(stream, cuts)
+    check_stream(stream, cuts, twin)
 
 
+@pytest.mark.parametrize("twin", [frames, frames_plain])
 @pytest.mark.parametrize("text", [b"", b"a" * 119, b"a" * 120, b"a" * 121, b"\xc3\xbc" * 60])
-def test_each_cut_of_a_stream(text: bytes) -> None:
+def test_each_cut_of_a_stream(text: bytes, twin: Any) -> None:
     """A stream cut in two at each place, and into single bytes."""
     stream = b"".join(
         [
@@ -290,8 +294,8 @@ def test_each_cut_of_a_stream(text: bytes) -> None:
         ]
     )
     for cut in range(1, len(stream)):
-        check_stream(stream, [cut, len(stream)])
-    check_stream(stream, [1])
+        check_stream(stream, [cut, len(stream)], twin)
+    check_stream(stream, [1], twin)
 
 
 def test_what_looks_like_a_frame_inside_a_frame() -> None:

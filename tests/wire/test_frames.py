@@ -103,10 +103,27 @@ def test_a_request_longer_than_the_limit_is_not_answered(twin: Any) -> None:
     assert answerer.answer(request(b"abcd")) == (b"", 0, 0)
 
 
+def test_a_long_read_is_answered_in_parts(twin: Any) -> None:
+    texts = [b"Request %d" % number for number in range(10_000)]
+    data = memoryview(b"".join(map(request, texts)))
+    answerer = twin.Answerer((b": 7",), 120)
+    answered = b""
+    while data:
+        replies, count, used = answerer.answer(data)
+        assert 0 < used < 2**14 + 2**7
+        assert replies.count(b": 7") == count
+        answered += replies
+        data = data[used:]
+    assert answered == b"".join(reply(text + b": 7") for text in texts)
+
+
 def test_the_numbers_spread_evenly(twin: Any) -> None:
-    replies, _, _ = twin.Answerer(ENDINGS, 120).answer(request(b"Request") * 100_000)
-    payloads, _ = twin.split(FINAL_TEXT, replies)
-    numbers = Counter(check_reply(b"Request", payload) for payload in payloads)
+    answerer = twin.Answerer(ENDINGS, 120)
+    numbers: Counter[int] = Counter()
+    for _ in range(100):
+        replies, count, _ = answerer.answer(request(b"Request") * 1000)
+        assert count == 1000
+        numbers.update(check_reply(b"Request", text) for text in twin.split(FINAL_TEXT, replies)[0])
     found = spread(numbers)
     assert found["seen"] == 100
     assert found["p_value"] is not None
