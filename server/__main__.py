@@ -127,7 +127,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
         "--ping-interval",
         type=Time(),
         default=f"{DEFAULTS.ping_interval:g}s",
-        help="After this much silence a client is pinged.",
+        help="After this much silence, or up to twice as much, a client is pinged.",
     ),
     option(
         "--pong-timeout",
