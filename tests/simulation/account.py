@@ -172,7 +172,7 @@ class Account:
         if opened is None:
             gave_up = attempt.lost is not None and not attempt.aborted
             late = attempt.lost is not None and (
-                attempt.lost[1] - attempt.began > self.settings.connect_timeout - WATCHED
+                attempt.lost[1] - attempt.began > self.settings.connect_timeout - self.slack
             )
             wrong = bool(book.head_end) and _taken_by(attempt, book.head_end) is not None
             sure = gave_up or late or wrong or bool(attempt.taken)
@@ -407,6 +407,25 @@ class Account:
         return "" if book is None else book.opening
 
     @property
+    def came_while_closing(self) -> bool:
+        """Whether messages came after the engine had begun to close their connection."""
+        return any(
+            link.close_written is not None and taken.order > link.close_written
+            for link in self.links
+            for taken in link.taken
+        )
+
+    def was_overtaken(self, payload: bytes) -> bool:
+        """Return whether a later request was answered where this one was sent last."""
+        last = self.elsewhere[payload][-1]
+        return any(
+            sent.order >= last.order and sent.state == "verified" and sent is not last
+            for link in self.links
+            if last in link.sent
+            for sent in link.sent[link.sent.index(last) :]
+        )
+
+    @property
     def resent(self) -> int:
         return sum(len(sents) - 1 for sents in self.elsewhere.values())
 
@@ -468,17 +487,21 @@ class Account:
 
     @property
     def outage(self) -> tuple[float, float]:
-        """The longest time without any open connection: between two, and with the end."""
+        """The longest time without any open connection while requests are sent; and any."""
         spans = sorted(
             (link.opened_at, math.inf if link.gone_at is None else link.gone_at)
             for link in self.links
         )
-        between, reach = 0.0, spans[0][1] if spans else 0.0
+        began = min((sent.at for link in self.links for sent in link.sent), default=math.inf)
+        sure, longest = 0.0, 0.0
+        reach = spans[0][1] if spans else 0.0
         for start, end in spans[1:]:
-            between = max(between, start - reach)
+            longest = max(longest, start - reach)
+            if reach >= began:
+                sure = max(sure, start - reach)
             reach = max(reach, end)
         last = max((attempt.failed_at or attempt.began for attempt in self.failed), default=0.0)
-        return between, max(between, last - reach + PAUSE)
+        return sure, max(longest, last - reach + PAUSE)
 
     @property
     def silence(self) -> tuple[float, float]:

@@ -553,7 +553,10 @@ class ServerConnection(asyncio.Protocol):
             encode(TEXT, b"a", final=False) + encode(TEXT, b"b"),
             bytes([0x81, 0x81, 1, 2, 3, 4, 5]),
         )
-        self._write(self._rng.choice(choices))
+        # In one piece: the sender may notice at the first byte.
+        breach = self._rng.choice(choices)
+        self._offset += len(breach)
+        self._later(0.0, breach)
         self._state = "ending"
         self.book.breach = self._offset
         self._loop.call_later(1.0, self.abort)

@@ -133,8 +133,10 @@ def simulate(scenario: Scenario, *, really: bool = False) -> Outcome:
                 outcome.result = runner.run(main())
                 outcome.lasted = loop.time() - began
         except RunError as error:
+            # The first connection failed; the report says how.
+            outcome.result = getattr(error, "result", None)
             outcome.lasted = loop.time() - began
-            if server.openings and any(book.head_end for book in server.books.values()):
+            if outcome.result is None:
                 outcome.problems.append(f"there is no report: {error}")
         except Stuck:
             outcome.problems.append(f"stuck at {loop.time():.3f} s of virtual time")

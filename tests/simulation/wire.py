@@ -134,7 +134,7 @@ class TappedTransport(asyncio.Transport):
 
     def abort(self) -> None:
         self._note_end()
-        self._attempt.aborted = True
+        self._attempt.aborted = self._attempt.lost is None
         self._inner.abort()
 
     def write_eof(self) -> None:
