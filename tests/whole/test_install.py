@@ -2,22 +2,37 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.wire.c_compiler import find_compiler
+
 ROOT = Path(__file__).parents[2]
 
 
+ROOMS = ("wire", "server", "cli_client", "desktop_client", "web")
+
+
 @pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a wheel that was made from an sdist, and with that."""
+    folder = tmp_path_factory.mktemp("built")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory, built: Path) -> Path:
     """The folder with the commands of a fresh installation, without any extra."""
     folder = tmp_path_factory.mktemp("install")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
-    (wheel,) = folder.glob("*.whl")
+    (wheel,) = built.glob("*.whl")
     run(sys.executable, "-m", "venv", folder / "environment")
     commands = folder / "environment" / "bin"
     constraints = ROOT / "requirements.txt"
@@ -25,11 +40,55 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return commands
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+def run(
+    *command: str | Path, cwd: Path | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | more
     return subprocess.run(
         command, cwd=cwd, env=environment, check=True, text=True, capture_output=True, timeout=110
     )
+
+
+def test_wheel_and_sdist_have_every_file_of_the_rooms(built: Path) -> None:
+    """Those in C among them, and data files."""
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so"
+    }
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert files <= {*archive.namelist()}
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert files | {"Makefile", "tests/conftest.py", "benchmarks/package.json"} <= names
+
+
+def test_the_frames_are_in_c_where_there_is_a_compiler(commands: Path, tmp_path: Path) -> None:
+    language = "C" if find_compiler() else "Python"
+    version = run(commands / "wsroll-server", "--version", cwd=tmp_path).stdout
+    assert version.endswith(f" (frames in {language})\n")
+
+
+def test_without_a_compiler_it_is_built_all_the_same(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info")
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, source / room, ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    run(
+        *(sys.executable, "-m", "build", "--wheel", "--no-isolation"),
+        *("--outdir", tmp_path, source),
+        CC="/no/such/compiler",
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert "wire/frames_plain.py" in names
+    assert not [name for name in names if name.endswith((".so", ".pyd"))]
 
 
 def test_the_sender_runs_with_a_server_of_its_own(commands: Path, tmp_path: Path) -> None:
