@@ -70,6 +70,8 @@ $(VENV)/bench: $(VENV)/run benchmarks/requirements.txt benchmarks/package.json
 	@echo "Adding the peers of the benchmarks (once) ..." >&2
 	@grep -v '^#' benchmarks/requirements.txt | while read -r pin; do \
 		$(PIP) "$$pin" || echo "Missing: $$pin (PyPI)" >&2; done
+	@$${CC:-cc} -O2 -o $(BIN)/floor_server benchmarks/peers/floor_server.c \
+		|| echo "Missing: the floor, which needs a C compiler" >&2
 	@cd benchmarks && npm install --no-package-lock --no-audit --no-fund --silent \
 		|| echo "Missing: the peers from npm" >&2
 	@touch $@

@@ -8,17 +8,19 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 from typing import IO, Literal
 
+from wire import frames
 from wire.address import find_announced_url
 
 __all__ = [
     "FOLDER",
     "OURS",
+    "OURS_IN_PYTHON",
     "Job",
     "Peer",
     "Running",
@@ -32,6 +34,8 @@ __all__ = [
 FOLDER = Path(__file__).parent
 PEERS = FOLDER / "peers"
 OURS = "wsroll"
+OURS_IN_PYTHON = "wsroll, frames in Python"
+FLOOR = "floor (parses nothing)"
 START_TIMEOUT = 15.0
 STOP_TIMEOUT = 10.0
 
@@ -51,6 +55,13 @@ class Peer:
     name: str
     command: Sequence[object]
     missing: str = ""
+    plain_frames: bool = False
+    """Whether wsroll runs without its C."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that it runs in."""
+        return ENVIRONMENT | ({"WSROLL_PLAIN_FRAMES": "1"} if self.plain_frames else {})
 
 
 @dataclass(frozen=True)
@@ -96,9 +107,14 @@ def find_bun() -> Path | None:
 
 def servers() -> list[Peer]:
     """Return all servers, ours first."""
-    node, bun = shutil.which("node"), find_bun()
+    node, bun, floor = shutil.which("node"), find_bun(), _find_program("floor_server")
     return [
-        Peer(OURS, [sys.executable, "-m", "server", "--port", "0"]),
+        *_both([sys.executable, "-m", "server", "--port", "0"]),
+        Peer(
+            FLOOR,
+            [floor or "floor_server"],
+            "" if floor else "there was no C compiler to build it",
+        ),
         Peer("websockets (plain handler)", [sys.executable, PEERS / "plain.py"]),
         Peer(
             "picows",
@@ -118,26 +134,36 @@ def servers() -> list[Peer]:
     ]
 
 
-def senders(url: str, messages: int, job: Job) -> list[Peer]:
+def senders(
+    url: str, messages: int, job: Job, connections: int = 1, in_flight: int = 64
+) -> list[Peer]:
     """Return all senders that do a job, ours first. websocat reads its standard input."""
     node = shutil.which("node")
     ours = [sys.executable, "-m", "cli_client", url, "-n", messages]
+    ours += ["-c", connections, "-w", in_flight, *(["--quiet"] if job == "check" else [])]
     ws_client = [node or "node", PEERS / "ws_client.mjs", url, messages, job]
+    ws_client += [connections, in_flight]
     no_node = "" if node and npm_version("ws") else NO_NODE
     one_at_a_time = [sys.executable, PEERS / "one_at_a_time.py", url, messages]
     peers = [
-        Peer(OURS, [*ours, "--quiet"] if job == "check" else ours),
+        *_both(ours),
         Peer("Node.js ws", ws_client, no_node),
         Peer("Node.js ws, corked", [*ws_client, "corked"], no_node),
     ]
     if job == "check":
-        return [*peers, _k6(url, messages)]
+        return [*peers, *([_k6(url, messages)] if connections == 1 else [])]
     return [
         *peers,
         Peer("websockets, one at a time", [*one_at_a_time, "asyncio"]),
         Peer("websockets, one at a time, uvloop", [*one_at_a_time, "uvloop"]),
         _websocat(url),
     ]
+
+
+def _both(command: Sequence[object]) -> list[Peer]:
+    """Return wsroll as it is, and with its frame functions in Python."""
+    twin = "" if frames.LANGUAGE == "C" else "there was no C compiler, so wsroll is this already"
+    return [Peer(OURS, command), Peer(OURS_IN_PYTHON, command, twin, plain_frames=True)]
 
 
 def _k6(url: str, messages: int) -> Peer:
@@ -167,6 +193,7 @@ def run(
     timeout: float,
     stdin: IO[bytes] | None = None,
     stdout: IO[bytes] | None = None,
+    environment: Mapping[str, str] = ENVIRONMENT,
 ) -> bytes:
     """Run a program to its end, and return what it printed if that is not redirected.
 
@@ -180,7 +207,7 @@ def run(
             stdout=stdout or subprocess.PIPE,
             stderr=subprocess.PIPE,
             timeout=timeout,
-            env=ENVIRONMENT,
+            env=environment,
             cwd=FOLDER.parent,
         )
     except subprocess.TimeoutExpired:
@@ -204,7 +231,7 @@ def start(server: Peer) -> Iterator[Running]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=ENVIRONMENT,
+        env=server.environment,
         cwd=FOLDER.parent,
     )
     assert process.stdout is not None

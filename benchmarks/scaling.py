@@ -62,9 +62,9 @@ def measure(plan: Plan) -> Section:
             workers, processes = rows[name]
             url, pid = running[workers].url, running[workers].pid
             if task == sending:
-                command = senders(url, messages, "check")[0].command
-                spread = ["-c", SENDER_CONNECTIONS, "--processes", processes]
-                return {task: timed([*command, *spread])[0]}
+                sender = senders(url, messages, "check", SENDER_CONNECTIONS)[0]
+                command = [*sender.command, "--processes", processes]
+                return {task: timed(dataclasses.replace(sender, command=command))[0]}
 
             def one(_: int) -> float:
                 if task == EXCHANGE:

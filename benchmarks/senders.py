@@ -5,16 +5,17 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from typing import IO
 
-from benchmarks.peers import OURS, Peer, run, senders, servers, start
+from benchmarks.peers import OURS, OURS_IN_PYTHON, Peer, run, senders, servers, start
 from benchmarks.results import Section
 from benchmarks.rounds import Plan
 
 __all__ = ["measure", "timed"]
 
 CHECKED = 200_000
+SHAPES = ((1, 64), (64, 1))
+"""Connections × requests in flight on each."""
 PRINTED = 10_000
 MANY = 10_000_000
 """How many messages are checked, are printed as well, and show whether memory grows."""
@@ -30,17 +31,18 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 METHOD = """\
-Every sender sends `Request 0`, `Request 1` … over one connection to the same wsroll-server, which
-shares the cores with it. The times are those of whole processes, start-up included, each the
+Every sender sends `Request 0`, `Request 1` … to the same wsroll-server, which shares the cores with
+it. The times are those of whole processes, start-up included, each the
 median of {rounds} interleaved rounds; CPU is the sender's user and system time. In brackets: the
 ratio to wsroll.
 
-- {checked:,} checked: 64 requests in flight; each reply is compared with its request as a whole,
-  then its ending with `: 1` to `: 100`, in the order of the requests. Nothing is printed.
-- {printed:,} printed: the same, and each reply is written to a file. The client made with
-  `websockets` waits for each reply before it sends the next request, as the documentation teaches
-  it. `websocat` is given the requests as lines, sends each with its newline, however many are in
-  flight, and checks nothing.
+- {checked:,} checked, at connections × requests in flight on each: each reply is compared with its
+  request as a whole, then its ending with `: 1` to `: 100`, in the order of the requests. Nothing
+  is printed.
+- {printed:,} printed: the same over one connection with 64 in flight, and each reply is written to
+  a file. The client made with `websockets` waits for each reply before it sends the next request,
+  as the documentation teaches it. `websocat` is given the requests as lines, sends each with its
+  newline, however many are in flight, and checks nothing.
 - `ws` hands each frame to the network by itself. *Corked* is the same program with the frames of
   one read held back to go out together, by the Node.js socket below `ws`.
 - The memory of wsroll shall not grow with the number of messages: the peak of its resident set,
@@ -51,14 +53,18 @@ ratio to wsroll.
 def measure(plan: Plan) -> Section:
     """Measure the senders."""
     checked, printed, many = [*map(plan.messages, (CHECKED, PRINTED, MANY))]
-    check, show, ask = f"{checked:,} checked", f"{printed:,} printed", "`--help`"
+    show, ask = f"{printed:,} printed", "`--help`"
+    checks = {f"{checked:,} checked {c}×{f}": (c, f) for c, f in SHAPES}
     peaks = {f"peak MiB of {amount:,}": amount for amount in (printed, many)}
     failed: dict[str, str] = {}
     with tempfile.TemporaryFile() as lines, start(servers()[0]) as server:
         lines.write(b"".join(b"Request %d\n" % number for number in range(printed)))
         command = [sys.executable, "-m", "cli_client", "--help"]
         tasks = {
-            check: plan.choose(senders(server.url, checked, "check")),
+            **{
+                check: plan.choose(senders(server.url, checked, "check", *shape))
+                for check, shape in checks.items()
+            },
             show: plan.choose(senders(server.url, printed, "print")),
             ask: plan.choose([Peer(OURS, command)]),
         }
@@ -70,7 +76,7 @@ def measure(plan: Plan) -> Section:
             if (task, name) not in peers:
                 return {}
             with tempfile.TemporaryFile() as output:
-                seconds, cpu = timed(peers[task, name].command, lines, output)
+                seconds, cpu = timed(peers[task, name], lines, output)
                 output.seek(0)
                 replies = sum(b"Request" in line for line in output)
             if task == show and replies != printed:
@@ -89,9 +95,9 @@ def measure(plan: Plan) -> Section:
         method=METHOD.format(rounds=plan.rounds, checked=checked, printed=printed, many=many),
         first="sender",
         names=names,
-        ours=[OURS],
+        ours=[OURS, OURS_IN_PYTHON],
         tables=[
-            [f"{task}, {unit}" for task in (check, show) for unit in ("s", "CPU s")],
+            [f"{task}, {unit}" for task in (*checks, show) for unit in ("s", "CPU s")],
             [f"{ask}, s", *peaks],
         ],
         samples=samples,
@@ -101,9 +107,9 @@ def measure(plan: Plan) -> Section:
 
 
 def timed(
-    command: Sequence[object], stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
+    peer: Peer, stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
 ) -> tuple[float, float]:
-    """Run a command, and return the seconds that it took and those that it used the processor.
+    """Run a program, and return the seconds that it took and those that it used the processor.
 
     Raises:
         RuntimeError: If it fails.
@@ -111,6 +117,6 @@ def timed(
     if stdin is not None:
         stdin.seek(0)
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    run(command, TIMEOUT, stdin, stdout)
+    run(peer.command, TIMEOUT, stdin, stdout, peer.environment)
     elapsed, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     return elapsed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

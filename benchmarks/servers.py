@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Sequence
 
 from benchmarks.load import load
-from benchmarks.peers import OURS, Peer, Running, servers, start
+from benchmarks.peers import OURS, OURS_IN_PYTHON, Peer, Running, servers, start
 from benchmarks.results import Section
 from benchmarks.rounds import Plan
 
@@ -32,6 +32,9 @@ once a round, each round starting with another one. In brackets: the ratio to ws
 connections × requests in flight on each; CPU is the server's user and system time; handshakes in
 bursts of {burst}; memory is the growth of the server's proportional set size (PSS) at {idle:,}
 open, silent connections, over a fresh process that has served 200.
+
+The floor is what the kernel alone costs: a server in C that parses nothing, and answers the load
+generator's handshake and each of its frames with bytes made beforehand.
 """
 
 
@@ -62,7 +65,7 @@ def measure(plan: Plan, tasks: Sequence[str] = TASKS) -> Section:
         method=METHOD.format(rounds=plan.rounds, seconds=plan.seconds, burst=BURST, idle=IDLE),
         first="server",
         names=list(peers),
-        ours=[OURS],
+        ours=[OURS, OURS_IN_PYTHON],
         tables=[SPEED, [*COST, MEMORY]],
         samples=samples,
         picture="results.svg",

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from wire import frames
+
 ROOT = Path(__file__).parents[2]
+
+WSROLL = ["wsroll", "wsroll, frames in Python"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="they read /proc")
 
@@ -14,8 +18,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="they read /proc
 @pytest.mark.parametrize(
     ("only", "rows"),
     [
-        ("handshakes", ["wsroll"]),
-        ("senders", ["wsroll", "wsroll"]),
+        ("handshakes", WSROLL),
+        ("senders", [*WSROLL, "wsroll"]),
         (
             "scaling",
             [
@@ -37,7 +41,10 @@ def test_each_part_has_a_figure_in_every_cell(only: str, rows: list[str]) -> Non
         timeout=100,
     )
     assert done.returncode == 0, done.stderr
-    assert "Not measured" not in done.stdout
+    if frames.LANGUAGE == "C":
+        assert "Not measured" not in done.stdout
+    else:
+        rows = [row for row in rows if row != WSROLL[1]]
     tables = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if "(" in line]
     assert [first for first, *_ in tables] == rows
     assert all(
