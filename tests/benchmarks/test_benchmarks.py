@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="they read /proc
     [
         ("handshakes", WSROLL),
         ("senders", [*WSROLL, "wsroll"]),
+        ("services", ["wsroll"]),
         (
             "scaling",
             [
