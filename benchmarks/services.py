@@ -33,7 +33,7 @@ def measure(plan: Plan) -> Section:
 
         def sample(task: str, name: str) -> dict[str, float]:
             with tempfile.TemporaryFile() as output:
-                seconds, cpu = timed(peers[name].command, None, output)
+                seconds, cpu = timed(peers[name], None, output)
             return {f"{task}, s": seconds, f"{task}, CPU s": cpu}
 
         samples = plan.measure([task], list(peers), sample, failed)
