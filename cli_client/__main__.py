@@ -503,7 +503,7 @@ def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -
         return outcome.fail(f"cannot write {error.filename or 'the responses'}: {reason(error)}")
     finally:
         progress.finish()
-    if not (result.fates["requests"] or result.interrupted):
+    if not (result.fates["requests"] or result.interrupted or result.errors.count):
         why = f"{name_of(settings.file)} is empty" if settings.file else "the time is too short"
         return outcome.fail(f"nothing to send: {why}")
     return outcome.deliver(make_report(settings, result, started_at))

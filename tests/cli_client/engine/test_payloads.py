@@ -146,6 +146,25 @@ def test_an_empty_standard_input_is_nothing_to_send(server_url: str) -> None:
     assert (done.returncode, done.stderr) == (1, "nothing to send: standard input is empty\n")
 
 
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"\xff\n", "line 1 of standard input is not valid UTF-8: send it with --binary"),
+        (b"\xff", "line 1 of standard input is not valid UTF-8"),
+        (b"x" * (2**24 + 1), "a line is longer than 16,777,216 bytes"),
+    ],
+)
+def test_a_bad_first_line_of_standard_input_is_named(
+    server_url: str, content: bytes, named: str
+) -> None:
+    done = subprocess.run(
+        [*COMMAND, server_url, "--file", "-"], input=content, capture_output=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert named in done.stderr.decode()
+    assert b"is empty" not in done.stderr
+
+
 def test_a_named_pipe_is_sent_as_it_comes(server_url: str, tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
