@@ -28,7 +28,7 @@ def check_url(text: str) -> str:
     Raises:
         ValueError: If the text is no URL to connect to; the message says why and what would be.
     """
-    complaint = f"{text!r} is no WebSocket URL: "
+    complaint = f"{_without_secrets(text)!r} is not a WebSocket URL: "
     if not text.isprintable() or " " in text:
         raise ValueError(complaint + "it has a space or a control character in it")
     try:
@@ -54,6 +54,12 @@ def check_url(text: str) -> str:
     if "#" in text:
         raise ValueError(complaint + "it must not have a fragment (#)")
     return parts._replace(path=parts.path or "/").geturl()
+
+
+def _without_secrets(text: str) -> str:
+    """Return what to show of a text that is not a URL, but may have a password or a query."""
+    text = re.sub(r"(//[^/?#]*?:)[^/?#]*@", r"\1***@", text)
+    return re.sub(r"([?&][^=&#]*=)[^&#]+", r"\1***", text)
 
 
 def complete_url(text: str) -> str:

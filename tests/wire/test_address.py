@@ -51,6 +51,23 @@ def test_anything_else_is_refused_with_the_reason(text: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "http://me:hush@host/",
+        "ws://me:hush@local host/",
+        "ws://me:hu:sh@host:port/",
+        "ws://me:hush@host/?token=hush#x",
+        "wss://host/?a=b&token=hush hush",
+    ],
+)
+def test_the_reason_shows_no_password_and_no_query(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a WebSocket URL") as caught:
+        check_url(text)
+    assert "hush" not in str(caught.value)
+    assert "sh@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("text", "url"),
     [
         ("localhost:8765", "ws://localhost:8765/"),
@@ -70,7 +87,7 @@ def test_what_a_person_typed_is_completed(text: str, url: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "  ", "//", "ftp://example.org/", "mailto:me", "ws://", ":1"])
 def test_what_cannot_be_completed_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no WebSocket URL"):
+    with pytest.raises(ValueError, match="is not a WebSocket URL"):
         complete_url(text)
 
 
