@@ -448,8 +448,7 @@ def main(
         raise click.UsageError("--with-server has a server of its own: give no URL with it.")
     outcome = Outcome(
         progress=progress,
-        json=json,
-        files={"html": html, "csv": csv, "hdr": hdr},
+        files={"json": json, "html": html, "csv": csv, "hdr": hdr},
         checks=checks,
         ledger=settings.ledger,
     )
@@ -486,7 +485,6 @@ def _server_options(settings: Settings) -> list[str]:
 def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -> int:
     # Costly to import, and not needed for --help.
     from cli_client.engine.run import RunError
-    from cli_client.reports.make import make_report
 
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     progress = outcome.make_progress(settings, quiet)
@@ -506,7 +504,7 @@ def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -
     if not (result.fates["requests"] or result.interrupted or result.errors.count):
         why = f"{name_of(settings.file)} is empty" if settings.file else "the time is too short"
         return outcome.fail(f"nothing to send: {why}")
-    return outcome.deliver(make_report(settings, result, started_at))
+    return outcome.deliver(settings, result, started_at)
 
 
 def _run(

@@ -1,12 +1,13 @@
-"""What is done with the report of a run: shown, judged and written; and the exit status."""
+"""What is done with the result of a run: judged, shown and written; and the exit status."""
 
 import contextlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from cli_client.reports.checks import Check
 from cli_client.reports.wording import printable
@@ -14,7 +15,9 @@ from cli_client.settings import Settings
 from cli_client.spread.output import is_taken
 
 if TYPE_CHECKING:
+    from cli_client.ledger.result import Result
     from cli_client.progress import Progress
+    from cli_client.reports.schema import Report
 
 __all__ = ["INTERRUPTED", "SOME_WRONG", "Outcome", "discard_output", "reason"]
 
@@ -33,15 +36,15 @@ class Outcome:
     """What was asked for to be shown and written, and what must hold."""
 
     progress: str
-    json: Path | None
     files: dict[str, Path | None]
+    """Where the report goes, by kind: json, html, csv, hdr."""
     checks: tuple[Check, ...]
     ledger: Path | None
 
     @property
     def prints_report(self) -> bool:
         """Whether the report takes the place of the responses on standard output."""
-        return self.json == STANDARD_OUTPUT
+        return self.files.get("json") == STANDARD_OUTPUT
 
     def make_progress(self, settings: Settings, quiet: bool) -> "Progress":
         """Return what shows the progress of a run, whose responses may be printed meanwhile."""
@@ -50,31 +53,40 @@ class Outcome:
         kind = self.progress
         if kind == "auto":
             # A bar among responses on one terminal would be neither.
-            alone = sys.stderr.isatty() and (quiet or not sys.stdout.isatty())
+            alone = _has_control(sys.stderr) and (quiet or not sys.stdout.isatty())
             kind = "bar" if alone else "none"
         return make_progress(kind, settings.messages, settings.duration)
 
-    def fail(self, message: str) -> int:
+    def fail(self, message: str, report: "Report | None" = None) -> int:
         """Say what went wrong with the run as a whole, and return the exit status."""
         with contextlib.suppress(OSError):  # whoever would read it is gone
             if self.progress == "json":
                 from cli_client.progress import print_event
 
-                print_event("error", message=message)
+                extra = {} if report is None else {"report": report}
+                print_event("error", message=message, **extra)
             else:
                 print(printable(message), file=sys.stderr)
         return SOME_WRONG
 
-    def deliver(self, report: dict[str, Any]) -> int:
-        """Judge, write and show a report, and return the exit status."""
-        report["checks"] = [check.judge(report) for check in self.checks]
-        if not all(check["passed"] for check in report["checks"]):
-            report["verdict"] = "fail"
-        status = ALL_RIGHT if report["verdict"] == "pass" else SOME_WRONG
-        hurry = report["interrupted"]
+    def deliver(self, settings: Settings, result: "Result", started_at: str) -> int:
+        """Judge, show and write what a run left, and return the exit status.
+
+        Args:
+            settings: The settings of the run.
+            result: What it left.
+            started_at: The date and time of its start (ISO 8601).
+        """
+        from cli_client.reports.make import make_report
+
+        report = make_report(settings, result, started_at, self.checks)
+        status = ALL_RIGHT if report["verdict"] in ("pass", "recovered") else SOME_WRONG
+        hurry = result.interrupted
         if not hurry or _is_read(sys.stderr):
             with contextlib.suppress(OSError):
                 self._show(report)
+        for message in result.unwritten:
+            status = self.fail(message)
         if not self._write(report):
             status = SOME_WRONG
         try:
@@ -89,7 +101,12 @@ class Outcome:
             status = self.fail(f"cannot write the count: {reason(error)}")
         return INTERRUPTED if hurry else status
 
-    def _show(self, report: dict[str, Any]) -> None:
+    def _show(self, report: "Report") -> None:
+        opened, errors = report["connections"]["opened"], report["errors"]
+        if not opened and errors and not report["interrupted"]:
+            # Nothing else happened than what this says.
+            self.fail(errors[0]["message"], report)
+            return
         if self.progress == "json":
             from cli_client.progress import print_event
 
@@ -98,22 +115,20 @@ class Outcome:
         from cli_client.reports.summary import summary
 
         terminal = sys.stderr.isatty()
-        colour = terminal and not os.environ.get("NO_COLOR")
+        colour = _has_control(sys.stderr) and not os.environ.get("NO_COLOR")
         encoding = sys.stderr.encoding or "ascii"
         print(summary(report, colour, encoding=encoding, wrap=terminal), file=sys.stderr)
 
-    def _write(self, report: dict[str, Any]) -> bool:
+    def _write(self, report: "Report") -> bool:
         """Write the files that were asked for, and return whether that went well."""
         written = True
-        if self.json is not None and not self.prints_report:
-            written &= self._save(self.json, json.dumps(report, indent=1) + "\n")
         if self.ledger is not None and report["ledger"]["never_sent"]:
             from cli_client.ledger.file import never_sent_line
 
             written &= self._save(self.ledger, never_sent_line(report["ledger"]["never_sent"]), "a")
         for kind, path in self.files.items():
-            if path is not None:
-                written &= self._save(path, _make(kind, report))
+            if path is not None and path != STANDARD_OUTPUT:
+                written &= self._save(path, _maker(kind)(report))
         return written
 
     def _save(self, path: Path, text: str, mode: str = "w") -> bool:
@@ -126,15 +141,22 @@ class Outcome:
         return True
 
 
-def _make(kind: str, report: dict[str, Any]) -> str:
-    """Return the report as a file of this kind."""
+def _maker(kind: str) -> "Callable[[Report], str]":
+    """Return what makes a file of this kind from a report."""
+    if kind == "json":
+        return lambda report: json.dumps(report, indent=1) + "\n"
     if kind == "html":
         from cli_client.reports.page import page
 
-        return page(report)
+        return page
     from cli_client.reports import series
 
-    return series.timeline(report) if kind == "csv" else series.percentiles(report)
+    return {"csv": series.timeline, "hdr": series.percentiles}[kind]
+
+
+def _has_control(file: TextIO) -> bool:
+    """Return whether a file is a terminal that understands more than lines of text."""
+    return file.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _is_read(file: TextIO) -> bool:

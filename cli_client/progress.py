@@ -1,4 +1,4 @@
-"""How a run comes along, on standard error: a bar for people, lines of JSON for programs."""
+"""The progress of a run, on standard error: a bar for people, lines of JSON for programs."""
 
 import json
 import sys
@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 from cli_client.ledger.latency import interval_summary
 from cli_client.ledger.timeline import Standing
-from cli_client.reports.wording import milliseconds, plural
+from cli_client.reports.wording import milliseconds, plural, rate
 
 __all__ = ["Progress", "make_progress", "print_event"]
 
 LATELY = 10
-"""How many standings make up the moment: about a second."""
+"""The standings from which the bar's rate and latencies are: those of about a second."""
 
 
 class Progress(Protocol):
@@ -22,7 +22,7 @@ class Progress(Protocol):
         """Show the run as it stands."""
 
     def finish(self) -> None:
-        """Take what was shown away, so that a report can follow."""
+        """Remove what was shown, so that a report can follow."""
 
 
 class NoProgress:
@@ -32,11 +32,11 @@ class NoProgress:
         """Show nothing."""
 
     def finish(self) -> None:
-        """Have nothing to take away."""
+        """Remove nothing."""
 
 
 class Bar:
-    """A progress bar with the remaining time, and with rate, latency and errors of the moment."""
+    """A progress bar with the remaining time, and with the current rate, latency and errors."""
 
     def __init__(self, total: int | None, duration: float | None) -> None:
         from rich.console import Console
@@ -47,7 +47,7 @@ class Bar:
         self._lately: deque[Standing] = deque([Standing()], maxlen=LATELY + 1)
         self._progress = RichProgress(
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[text]}"),
             TextColumn("{task.fields[errors]}", style="red"),
             TimeRemainingColumn(),
             TextColumn("left"),
@@ -56,7 +56,7 @@ class Bar:
             auto_refresh=False,
             expand=True,
         )
-        self._task = self._progress.add_task("", total=duration or total, said="", errors="")
+        self._task = self._progress.add_task("", total=duration or total, text="", errors="")
         self._progress.start()
 
     def show(self, standing: Standing) -> None:
@@ -68,19 +68,20 @@ class Bar:
             recent += one.recent
         latency = interval_summary(recent)
         seconds = standing.elapsed - lately[0].elapsed
-        rate = (standing.answered - lately[0].answered) / seconds if seconds > 0 else 0.0
+        answered = max(0, standing.answered - lately[0].answered)
+        speed = answered / seconds if seconds > 0 else 0.0
         self._progress.update(
             self._task,
             total=self._duration or total,
             completed=standing.elapsed if self._duration else standing.answered,
-            said=f"{standing.answered:,}{f' of {total:,}' if total else ''} {max(rate, 0.0):,.0f}/s"
+            text=f"{standing.answered:,}{f' of {total:,}' if total else ''} {rate(speed)}/s"
             f" p50 {milliseconds(latency['p50'])} p99 {milliseconds(latency['p99'])} ms",
             errors=plural(standing.errors, "error") if standing.errors else "",
             refresh=True,
         )
 
     def finish(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._progress.stop()
 
 
@@ -91,9 +92,12 @@ class JSONLines:
         self._before = Standing()
 
     def show(self, standing: Standing) -> None:
-        """Print where the run stands; rate and latencies are of the time since the last line."""
+        """Print how far the run is; rate and latencies are of the time since the last line.
+
+        The latencies are null if no reply came in that time.
+        """
         latency = interval_summary(standing.recent)
-        # It sinks when a share of the run begins again.
+        # It falls when a share of the run begins again.
         answered = max(0, standing.answered - self._before.answered)
         seconds = standing.elapsed - self._before.elapsed
         self._before = standing
@@ -112,7 +116,7 @@ class JSONLines:
         )
 
     def finish(self) -> None:
-        """Have nothing to take away."""
+        """Remove nothing."""
 
 
 def print_event(event: str, **fields: Any) -> None:

@@ -48,8 +48,6 @@ class StopWatch:
 
     def __init__(self, clock: Clock = time.perf_counter) -> None:
         self.clock = clock
-        self.started_at = 0.0
-        """The start in seconds since 1970."""
         self.running = False
         self.started = 0.0
         self._ended: float | None = None
@@ -58,7 +56,6 @@ class StopWatch:
 
     def start(self) -> None:
         """Begin."""
-        self.started_at = time.time()
         self.running = True
         self.started = self.clock()
         self._cpu = time.process_time()

@@ -318,7 +318,7 @@ class Run:
             numbers=ledger.numbers,
             errors=ledger.errors,
             interrupted=self._interrupted,
-            started=self._stopwatch.started_at,
+            started=self._stopwatch.started if self._stopwatch.elapsed else None,
             elapsed=self._stopwatch.elapsed,
             cpu=self._stopwatch.cpu,
             loop_lag=self._loop_watch.lag,

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from cli_client.faults.cases import SOME, Case
 from cli_client.faults.trial import Trial
-from cli_client.reports.wording import FAULTS, Report, close_line
+from cli_client.ledger.figures import ATTEMPTS, FAULTS
+from cli_client.reports.schema import Report
+from cli_client.reports.wording import close_line
 from wire.exchange import request_of
 
 __all__ = ["mismatches", "relevant"]
@@ -37,12 +39,13 @@ def _of_counts(case: Case, report: Report) -> Iterator[str]:
             yield f"{name.replace('_', ' ')} should be above 0"
         elif due is not SOME and counted != due:
             yield f"{due} {name.replace('_', ' ')} should be counted"
-    for name, count in attempts.items():
-        if bool(count) != (name in case.attempts):
-            yield f"{name.replace('_', ' ')} should be {'above ' if not count else ''}0"
+    for attempt in ATTEMPTS:
+        if bool(attempts[attempt]) != (attempt in case.attempts):
+            above = "" if attempts[attempt] else "above "
+            yield f"{attempt.replace('_', ' ')} should be {above}0"
     if attempts["resent"] not in (0, attempts["in_flight_when_lost"]):
         yield "all requests in flight should be sent again, and nothing else"
-    if report["latency_ms"]["max"] < case.slowest_ms:
+    if case.slowest_ms > (report["latency_ms"] or {"max": 0.0})["max"]:
         yield f"the longest latency should be {case.slowest_ms:g} ms or more"
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from cli_client.faults.cases import FAULTS, SOUND, Case
 from cli_client.faults.judging import relevant
-from cli_client.reports.wording import Report, faults, lost, milliseconds, printable
+from cli_client.reports.schema import Report
+from cli_client.reports.wording import faults, lost, milliseconds, printable, verdict
 
 __all__ = ["head", "row"]
 
@@ -37,17 +38,18 @@ def row(case: Case, report: Report, mismatches: Sequence[str], width: int) -> st
         for part in textwrap.wrap(printable(line), room, max_lines=2, placeholder=" ...")
     ]
     differs = textwrap.wrap(printable("; ".join(mismatches)), room)
-    verdict = textwrap.wrap(_verdict(case, report), room)
-    return _laid_out(case.name, wrong if mismatches else right, *verdict, *said, *differs)
+    came_to = textwrap.wrap(_verdict(case, report), room)
+    return _laid_out(case.name, wrong if mismatches else right, *came_to, *said, *differs)
 
 
 def _verdict(case: Case, report: Report) -> str:
     parts = [*faults(report), lost(report)]
-    if case.slowest_ms:
-        parts.append(f"longest latency {milliseconds(report['latency_ms']['max'])} ms")
+    latency = report["latency_ms"]
+    if case.slowest_ms and latency:
+        parts.append(f"longest latency {milliseconds(latency['max'])} ms")
     said = ", ".join(part for part in parts if part)
-    verdict = "PASS" if report["verdict"] == "pass" else "FAIL"
-    return f"{verdict}: {said}" if said else verdict
+    word = verdict(report)
+    return f"{word}: {said}" if said else word
 
 
 def _laid_out(name: str, answer: str, first: str, *others: str) -> str:

@@ -13,7 +13,7 @@ from cli_client.faults.cases import REQUEST, Case
 from cli_client.faults.proxy import FaultProxy
 from cli_client.ledger.timeline import Standing
 from cli_client.reports.make import make_report
-from cli_client.reports.wording import Report
+from cli_client.reports.schema import Report
 
 __all__ = ["Trial", "background_loop", "try_out"]
 

@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,30 +15,24 @@ __all__ = ["LedgerFile", "gather", "never_sent_line"]
 
 
 class LedgerFile:
-    """Writes down each request as it is settled."""
+    """Writes down each request as it is settled, until that fails."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.trouble = ""
+        """Why the file is not complete, in words; empty if it is."""
         self._file = file
         self._path = path
-        # The run's clock counts from a moment that means nothing outside of this process.
+        # The run's clock counts from a moment that means nothing outside of this machine.
         self._epoch = time.time() - time.perf_counter()
 
     @classmethod
-    @contextlib.contextmanager
-    def opened(cls, path: Path | None, share: Share) -> "Iterator[LedgerFile | None]":
-        """Open the file of a share for as long as the context lasts; None if none is wanted.
+    def create(cls, path: Path | None, share: Share) -> "LedgerFile | None":
+        """Create the file of a share; None if none is wanted.
 
         Raises:
-            OSError: If it cannot be written.
+            OSError: If it cannot be opened.
         """
-        if path is None:
-            yield None
-            return
-        ledger_file = cls(_part(path, share).open("wb"), path)
-        try:
-            yield ledger_file
-        finally:
-            ledger_file.close()
+        return None if path is None else cls(_part(path, share).open("wb"), path)
 
     def note(
         self, fate: str, connection: int, request: Request, reply: bytes | None, now: float
@@ -55,23 +48,25 @@ class LedgerFile:
             **_payload("sent", request.payload),
             **(_payload("received", reply) if reply is not None else {}),
         }
-        try:
-            self._file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-        except OSError as error:
-            raise _named(error, self._path) from None
+        if not self.trouble:
+            with self._noting_trouble():
+                self._file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
     def close(self) -> None:
         """Have everything written."""
-        try:
+        with self._noting_trouble():
             self._file.close()
+
+    @contextlib.contextmanager
+    def _noting_trouble(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
-            raise _named(error, self._path) from None
+            self.trouble = self.trouble or _trouble(error, self._path)
 
 
-def _named(error: OSError, path: Path) -> OSError:
-    """Return an error with the file that it is about: what is written late has forgotten it."""
-    error.filename = str(path)
-    return error
+def _trouble(error: OSError, path: Path) -> str:
+    return f"cannot write {path}: {error.strerror or error}"
 
 
 def _payload(name: str, payload: bytes) -> dict[str, Any]:
@@ -85,25 +80,28 @@ def _part(path: Path, share: Share) -> Path:
     return path if share.of == 1 else path.with_name(f"{path.name}.{share.index + 1}")
 
 
-def gather(path: Path, shares: list[Share]) -> None:
+def gather(path: Path, shares: list[Share]) -> str:
     """Put the files of the shares together to one, as far as there are any.
 
-    Raises:
-        OSError: If it cannot be written.
+    A line that a process could not finish, because it was killed, is left out.
+
+    Returns:
+        Why the file is not complete, in words; empty if it is.
     """
     parts = [part for share in shares if (part := _part(path, share)).exists()]
     try:
         with path.open("wb") as whole:
             for part in parts:
                 with part.open("rb") as file:
-                    shutil.copyfileobj(file, whole)
+                    whole.writelines(line for line in file if line.endswith(b"\n"))
     except OSError as error:
-        raise _named(error, path) from None
+        return _trouble(error, path)
     finally:
         for part in parts:
-            part.unlink()
+            part.unlink(missing_ok=True)
+    return ""
 
 
 def never_sent_line(count: int) -> str:
-    """Return the line, behind all others, that tells how many requests were never sent."""
+    """Return the last line of a ledger: how many requests were never sent."""
     return json.dumps({"fate": "never sent", "count": count}) + "\n"

@@ -9,58 +9,74 @@ from collections.abc import Iterable, Mapping
 
 from hdrh.histogram import HdrHistogram
 
-__all__ = ["PERCENTILES", "Latencies", "interval_summary"]
+from cli_client.ledger.figures import PERCENTILES
 
-PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
+__all__ = ["Latencies", "interval_summary", "three_digits"]
+
 ROWS = 12
-"""How many bars a histogram is drawn with, at the most."""
+"""The bars of a histogram at most: one for each line of a small chart."""
 
 _HOUR = 3_600_000_000
 
 
 class Latencies:
-    """Counts latencies, which are given in seconds and told in milliseconds."""
+    """Counts latencies, which it takes in seconds and returns in milliseconds."""
 
     def __init__(self) -> None:
         self._histogram = HdrHistogram(1, _HOUR, 3)
         self._sum = 0.0
-        # Counting here and pouring it over now and then is cheaper than the histogram, by far.
-        self._recent: Counter[int] = Counter()
+        # Counting here first, and in the histogram now and then, is cheaper by far.
+        self._pending: Counter[int] = Counter()
+        self._interval: Counter[int] = Counter()
 
     def record(self, latencies: Iterable[float]) -> None:
         """Count latencies."""
-        self._recent.update([int(latency * 1e6) for latency in latencies])
+        self._pending.update([int(latency * 1e6) for latency in latencies])
 
-    def pour(self) -> Counter[int]:
-        """Return how often each latency, in microseconds, came since this was called before."""
-        recent, self._recent = self._recent, Counter()
+    def flush(self) -> None:
+        """Count in the histogram what was recorded; what reads from here does so by itself."""
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, Counter()
         record = self._histogram.record_value
-        for microseconds, times in recent.items():
+        for microseconds, times in pending.items():
             record(min(_HOUR, max(1, microseconds)), times)
             self._sum += microseconds * times
-        return recent
+        self._interval += three_digits(pending)
+
+    def take_interval(self) -> Counter[int]:
+        """Return how often each latency occurred since this was called before.
+
+        They are in microseconds, rounded to three digits: so there are few different ones, however
+        long nobody calls this.
+        """
+        self.flush()
+        interval, self._interval = self._interval, Counter()
+        return interval
 
     def add(self, other: "Latencies") -> None:
         """Count what another one has counted."""
-        self.pour()
-        other.pour()
-        self._histogram.add(other._histogram)
-        self._sum += other._sum
+        self.flush()
+        other.flush()
+        if other._histogram.get_total_count():
+            # One that is empty would set the minimum to 0.
+            self._histogram.add(other._histogram)
+            self._sum += other._sum
 
-    def summary(self) -> dict[str, float]:
-        """Return minimum, mean, percentiles and maximum, all 0 if nothing was counted."""
-        self.pour()
+    def summary(self) -> dict[str, float] | None:
+        """Return minimum, mean, percentiles and maximum; None if nothing was counted."""
+        self.flush()
         histogram = self._histogram
         count = histogram.get_total_count()
         if not count:
-            return dict.fromkeys(("min", "mean", *PERCENTILES, "max"), 0.0)
+            return None
         return {
             "min": histogram.get_min_value() / 1000,
             # The histogram's own mean walks through all of its values, for 20 ms.
             "mean": self._sum / count / 1000,
             **{
-                name: histogram.get_value_at_percentile(percentile) / 1000
-                for name, percentile in PERCENTILES.items()
+                name: histogram.get_value_at_percentile(float(name[1:])) / 1000
+                for name in PERCENTILES
             },
             "max": histogram.get_max_value() / 1000,
         }
@@ -71,7 +87,7 @@ class Latencies:
         The distance from a fast reply to a slow one is of more than one order of magnitude, so
         limits at equal distances would leave all but one of the bars empty.
         """
-        self.pour()
+        self.flush()
         histogram = self._histogram
         if not histogram.get_total_count():
             return []
@@ -98,7 +114,7 @@ class Latencies:
 
     def encode(self) -> bytes:
         """Return the histogram in HdrHistogram's own compressed form, in microseconds."""
-        self.pour()
+        self.flush()
         encoded: bytes = self._histogram.encode()
         return encoded
 
@@ -106,19 +122,30 @@ class Latencies:
         return self.encode(), self._sum
 
     def __setstate__(self, state: tuple[bytes, float]) -> None:
+        self.__init__()  # type: ignore[misc]
         encoded, self._sum = state
-        self._histogram = HdrHistogram.decode(encoded)
-        self._recent = Counter()
+        decoded = HdrHistogram.decode(encoded)
+        if decoded.get_total_count():
+            self._histogram.add(decoded)
 
 
-def interval_summary(counts: Mapping[int, int]) -> dict[str, float]:
-    """Return p50, p99 and max, in milliseconds, of counted microseconds; 0 if there are none."""
+def three_digits(counts: Mapping[int, int]) -> Counter[int]:
+    """Return the counts of values with each value rounded to its first three digits."""
+    rounded: Counter[int] = Counter()
+    for value, times in counts.items():
+        size = 10 ** max(0, len(str(value)) - 3)
+        rounded[(value + size // 2) // size * size] += times
+    return rounded
+
+
+def interval_summary(counts: Mapping[int, int]) -> dict[str, float | None]:
+    """Return p50, p99 and max, in milliseconds, of counted microseconds; None if there are none."""
     total = sum(counts.values())
-    found: dict[str, float] = {}
+    found: dict[str, float | None] = dict.fromkeys(("p50", "p99", "max"))
     seen = 0
     for microseconds in sorted(counts):
         seen += counts[microseconds]
         for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
-            if name not in found and seen >= share * total:
+            if found[name] is None and seen >= share * total:
                 found[name] = microseconds / 1000
-    return found or {"p50": 0.0, "p99": 0.0, "max": 0.0}
+    return found

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from cli_client.ledger.errors import Errors
 from cli_client.ledger.latency import Latencies
-from cli_client.ledger.timeline import Second
+from cli_client.ledger.timeline import Seconds
 
 __all__ = ["CloseKey", "HandshakeKey", "Result", "Stall"]
 
@@ -73,16 +73,18 @@ class Result:
     """What was not verified, in words."""
     missing_shares: list[str] = field(default_factory=list)
     """The shares whose results are lost, in words."""
+    unwritten: list[str] = field(default_factory=list)
+    """What could not be written, and why, in words."""
     interrupted: bool = False
-    started: float = 0.0
-    """When it began to send, in seconds since 1970."""
+    started: float | None = None
+    """When it began to send, by the monotonic clock of its machine; None if it never did."""
     elapsed: float = 0.0
     cpu: float = 0.0
     """Processor seconds of the process that used most."""
     processes: int = 1
     loop_lag: Latencies = field(default_factory=Latencies)
     schedule_lag: Latencies | None = None
-    seconds: list[Second] = field(default_factory=list)
+    seconds: Seconds = field(default_factory=Seconds)
     outage_max: float = 0.0
     """The longest time, within the run, in which no connection was open."""
     outage_total: float = 0.0
@@ -121,6 +123,7 @@ class Result:
             (self.warnings, other.warnings),
             (self.unverified, other.unverified),
             (self.missing_shares, other.missing_shares),
+            (self.unwritten, other.unwritten),
         ):
             mine_told += [text for text in others_told if text not in mine_told]
         self.outage_max = max(self.outage_max, other.outage_max)
@@ -141,22 +144,26 @@ class Result:
                     else result.latencies_without_stalls
                 )
             self.latencies_without_stalls = without
-        started = min(self.started, other.started)
+        started = self._earlier(other)
         self.stalls = sorted(
-            stall._replace(at=stall.at + result.started - started)
+            stall._replace(at=stall.at + result.later(started))
             for result in (self, other)
             for stall in result.stalls
         )
 
     def _add_times(self, other: "Result") -> None:
         """Take in the times of another share, which may have begun earlier or later."""
-        started = min(self.started, other.started)
-        ended = max(self.started + self.elapsed, other.started + other.elapsed)
-        seconds: list[Second] = []
+        started, seconds = self._earlier(other), Seconds()
         for result in (self, other):
-            first = int(result.started - started)
-            while len(seconds) < first + len(result.seconds):
-                seconds.append(Second())
-            for place, second in enumerate(result.seconds, first):
-                seconds[place].add(second)
-        self.started, self.elapsed, self.seconds = started, ended - started, seconds
+            seconds.add_all(result.seconds, result.later(started))
+        self.elapsed = max(result.later(started) + result.elapsed for result in (self, other))
+        self.started, self.seconds = started, seconds
+
+    def later(self, started: float | None) -> float:
+        """Return how many seconds after this moment it began; 0 if it never did."""
+        return 0.0 if self.started is None or started is None else self.started - started
+
+    def _earlier(self, other: "Result") -> float | None:
+        """Return when the first of two shares began; None if neither did."""
+        starts = [result.started for result in (self, other) if result.started is not None]
+        return min(starts, default=None)

@@ -12,23 +12,12 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from cli_client.ledger.figures import FATES, MESSAGES
 from cli_client.ledger.result import Result
 
 __all__ = ["Equation", "Verdict", "VerdictName", "equations", "judge"]
 
 VerdictName = Literal["pass", "recovered", "fail", "interrupted"]
-
-FATES = ("verified", "wrong", "missing", "never_sent")
-"""What a request may come to."""
-
-ANSWERS = ("verified", "wrong")
-"""The fates that come with a message."""
-
-OTHER_MESSAGES = (
-    *("duplicate", "late", "unsolicited"),
-    *("parts", "pushes", "greetings", "hello_replies"),
-)
-"""What a message may be that settles no request."""
 
 
 class Equation(NamedTuple):
@@ -54,12 +43,11 @@ class Verdict(NamedTuple):
 
 def equations(result: Result) -> list[Equation]:
     """Return the two equations of a run: requests by fate, and messages received by name."""
-    fates = {name: result.fates[name] for name in FATES}
-    messages = {name: result.fates[name] for name in ANSWERS}
-    messages |= {name: result.messages[name] for name in OTHER_MESSAGES}
+    # A message that settles a request is counted as the fate of that.
+    where = {name: result.fates if name in FATES else result.messages for name in MESSAGES}
     return [
-        Equation("requests", result.fates["requests"], fates),
-        Equation("received", result.messages["received"], messages),
+        Equation("requests", result.fates["requests"], {n: result.fates[n] for n in FATES}),
+        Equation("received", result.messages["received"], {n: c[n] for n, c in where.items()}),
     ]
 
 

@@ -1,13 +1,24 @@
 """The four charts of the page: what each shows, in marks and in words."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
+from cli_client.ledger.figures import PERCENTILES
 from cli_client.reports.distribution import MICROSECONDS, decode
 from cli_client.reports.drawing import MARKS, Axis, Drawing, Line, draw, linear, logarithmic
-from cli_client.reports.wording import PERCENTILES, Report, milliseconds
+from cli_client.reports.schema import Latency, Report
+from cli_client.reports.wording import milliseconds
 
-__all__ = ["by_percentile", "histogram", "latency_over_time", "thinned", "throughput_over_time"]
+__all__ = [
+    "POINTS",
+    "Point",
+    "by_percentile",
+    "histogram",
+    "latency_over_time",
+    "thinned",
+    "throughput_over_time",
+]
 
 POINTS = 300
 """The points of a line at most: more of them are too close to be seen apart."""
@@ -19,7 +30,19 @@ NINES = (50, 90, 99, 99.9, 99.99, 99.999, 99.9999)
 """The percentiles at the axis."""
 
 
-def by_percentile(report: Report) -> Drawing:
+class Point(NamedTuple):
+    """A second of the run or a few of them: rates are per second, latencies the worst."""
+
+    second: int
+    sent: float
+    answered: float
+    errors: int
+    p50_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+
+def by_percentile(report: Report, latency: Latency) -> Drawing:
     """Draw the latency at each percentile; the axis stretches towards the slowest replies.
 
     Raises:
@@ -31,7 +54,7 @@ def by_percentile(report: Report) -> Drawing:
     def place(percentile: float) -> float:
         return end if percentile >= 100 else min(end, -math.log10(1 - percentile / 100))
 
-    latency, raw = report["latency_ms"], report["raw_latency_ms"]
+    raw = report["raw_latency_ms"]
     series: dict[str, Line] = {
         "corrected" if raw else "latency": [
             (place(step.percentile_level_iterated_to), step.value_iterated_to / MICROSECONDS)
@@ -75,72 +98,72 @@ def histogram(report: Report) -> Drawing:
 
 def throughput_over_time(report: Report) -> Drawing:
     """Draw the messages answered in each second, and mark those with errors."""
-    seconds = thinned(report["timeline"])
-    rates = [second["answered"] for second in seconds]
-    marks, errors = _errors(seconds, lambda second: float(second["answered"]))
+    points = thinned(report)
+    rates = [point.answered for point in points]
+    marks, errors = _errors(points, lambda point: point.answered)
     return draw(
         "The messages answered in a second, over the run: from"
         f" {min(rates):.0f} to {max(rates):.0f}.{errors}",
-        linear("second", 0.0, seconds[-1]["second"], finest=1.0),
+        linear("second", 0.0, points[-1].second, finest=1.0),
         linear("messages/s", 0.0, max(rates)),
-        lines={
-            "answered": [(second["second"], second["answered"]) for second in seconds],
-            **marks,
-        },
+        lines={"answered": [(point.second, point.answered) for point in points], **marks},
     )
 
 
 def latency_over_time(report: Report) -> Drawing:
     """Draw the latencies of each second on a logarithmic scale, and mark those with errors."""
-    seconds = thinned(report["timeline"])
-    names = ("max_ms", "p99_ms", "p50_ms")
+    points = thinned(report)
     # A second without a reply has no latency: the lines are interrupted there.
-    series: dict[str, Line] = {
-        name.removesuffix("_ms"): [(second["second"], second[name] or None) for second in seconds]
-        for name in names
+    lines: dict[str, Line] = {
+        "max": [(point.second, point.max_ms) for point in points],
+        "p99": [(point.second, point.p99_ms) for point in points],
+        "p50": [(point.second, point.p50_ms) for point in points],
     }
-    values = [second[name] for second in seconds for name in names if second[name]]
-    axis = logarithmic("ms", values)
-    marks, errors = _errors(seconds, lambda second: second["max_ms"] or axis.low)
-    worst = {name: max(second[name] or 0.0 for second in seconds) for name in names}
+    worst = {name: max(value or 0.0 for _, value in line) for name, line in lines.items()}
+    axis = logarithmic("ms", [value for line in lines.values() for _, value in line if value])
+    marks, errors = _errors(points, lambda point: point.max_ms or axis.low)
     return draw(
-        f"The latency in each second, over the run: p50 at most {_ms(worst['p50_ms'])},"
-        f" p99 at most {_ms(worst['p99_ms'])}.{errors}",
-        linear("second", 0.0, seconds[-1]["second"], finest=1.0),
+        f"The latency in each second, over the run: p50 at most {_ms(worst['p50'])},"
+        f" p99 at most {_ms(worst['p99'])}.{errors}",
+        linear("second", 0.0, points[-1].second, finest=1.0),
         axis,
-        lines=series | marks,
+        lines=lines | marks,
     )
 
 
-def thinned(timeline: Sequence[Report]) -> list[Report]:
-    """Return a timeline with at most ``POINTS`` points.
-
-    A point that stands for several seconds has their mean rates, the sum of their errors, and the
-    worst of their latencies.
-    """
+def thinned(report: Report) -> list[Point]:
+    """Return the timeline of a report with at most ``POINTS`` points."""
+    timeline, seconds = report["timeline"], report["timeline_step_s"]
     step = -(-len(timeline) // POINTS) or 1
     spans = [timeline[start : start + step] for start in range(0, len(timeline), step)]
     return [
-        {
-            "second": span[0]["second"],
-            **{name: sum(s[name] for s in span) / len(span) for name in ("sent", "answered")},
-            "errors": sum(second["errors"] for second in span),
-            **{name: max(s[name] for s in span) for name in ("p50_ms", "p99_ms", "max_ms")},
-        }
+        Point(
+            span[0]["second"],
+            sum(second["sent"] for second in span) / (len(span) * seconds),
+            sum(second["answered"] for second in span) / (len(span) * seconds),
+            sum(second["errors"] for second in span),
+            _worst(second["p50_ms"] for second in span),
+            _worst(second["p99_ms"] for second in span),
+            _worst(second["max_ms"] for second in span),
+        )
         for span in spans
     ]
 
 
+def _worst(latencies: Iterable[float | None]) -> float | None:
+    return max((latency for latency in latencies if latency), default=None)
+
+
 def _errors(
-    seconds: Sequence[Report], height: Callable[[Report], float]
+    points: Sequence[Point], height: Callable[[Point], float]
 ) -> tuple[dict[str, Line], str]:
     """Return the marks of the seconds with errors, if there are any, and a text that names them."""
-    marked = [second for second in seconds if second["errors"]]
+    marked = [point for point in points if point.errors]
     if not marked:
         return {}, ""
-    named = ", ".join(str(second["second"]) for second in marked[:NAMED_SECONDS])
+    named = ", ".join(str(point.second) for point in marked[:NAMED_SECONDS])
     more = f" and {len(marked) - NAMED_SECONDS} more" if len(marked) > NAMED_SECONDS else ""
-    marks = [(second["second"], height(second)) for second in marked]
+    marks = [(point.second, height(point)) for point in marked]
     return {MARKS: marks}, f" Errors came at second {named}{more}."
 
 

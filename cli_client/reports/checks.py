@@ -6,10 +6,14 @@ does not pass.
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
-from cli_client.reports.wording import FAULTS, PERCENTILES, Report
+from cli_client.ledger.figures import ATTEMPTS, LEDGER, MESSAGES, PERCENTILES
+
+if TYPE_CHECKING:
+    from cli_client.reports.schema import CheckResult, Report
 
 __all__ = ["Check", "parse_check"]
 
@@ -25,20 +29,49 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 """Milliseconds in each unit of time."""
 
-COUNTS: dict[str, Callable[[Report], float | None]] = {
-    "rate": lambda report: report["rate"],
-    "errors": lambda report: report["error_count"],
-    "p_value": lambda report: report["numbers"] and report["numbers"]["p_value"],
-    **{
-        name: lambda report, name=name: report["ledger"][name]  # type: ignore[misc]
-        for name in ("requests", "verified", *FAULTS)
-    },
-    **{
-        name: lambda report, name=name: report["attempts"][name]  # type: ignore[misc]
-        for name in ("reconnects", "resent", "in_flight_when_lost")
-    },
+Figure = Callable[["Report"], float | None]
+"""Finds a figure of a report; None if it was not measured."""
+
+
+def _at(*path: str) -> Figure:
+    """Return what finds the figure at this path of a report."""
+
+    def find(report: "Report") -> float | None:
+        value: object = report
+        for name in path:
+            value = cast(Mapping[str, object], value).get(name) if value is not None else None
+        return cast(float | None, value)
+
+    return find
+
+
+COUNTS: dict[str, Figure] = {
+    "rate": _at("rate"),
+    "errors": _at("error_count"),
+    "p_value": _at("numbers", "p_value"),
+    "received": _at("messages", "received"),
+    **{name: _at("messages", name) for name in MESSAGES},
+    **{name: _at("ledger", name) for name in LEDGER},
+    **{name: _at("attempts", name) for name in ATTEMPTS},
+    "handshakes": _at("handshakes", "tried"),
+    "handshake_failures": _at("handshakes", "failed"),
+    "connections": _at("connections", "opened"),
+    "connections_given_up": _at("connections", "given_up"),
+    "unanswered_closes": _at("connections", "unanswered_closes"),
+    "breaches": _at("connections", "breaches"),
+    "stalls": lambda report: len(report["stalls"]),
 }
 """The figures without a unit."""
+
+TIMES: dict[str, Figure] = {
+    "elapsed": _at("elapsed_s"),
+    "outage": _at("outage_total_s"),
+    "outage_total": _at("outage_total_s"),
+    "outage_max": _at("outage_max_s"),
+    "silence_max": _at("silence_max_s"),
+    "stall_max": lambda report: max((stall["length_s"] for stall in report["stalls"]), default=0),
+}
+"""The times that are no latencies. They are in seconds."""
 
 LATENCIES = {"min": "min", "mean": "mean", "avg": "mean", "med": "p50", "max": "max"}
 
@@ -54,15 +87,15 @@ PERCENTILE = re.compile(r"p (?: (\d+(?:\.\d+)?) | \( (\d+(?:\.\d+)?) \) )", re.A
 
 @dataclass(frozen=True)
 class Check:
-    """A check that can be judged. Times are told in its own unit."""
+    """A check that can be judged. Times are in its own unit."""
 
     text: str
-    figure: Callable[[Report], float | None]
+    figure: Figure
     comparison: str
     limit: float
     unit: str
 
-    def judge(self, report: Report) -> Report:
+    def judge(self, report: "Report") -> "CheckResult":
         """Return the check, the value that it found (or None), its unit, and whether it passed.
 
         Raises:
@@ -101,24 +134,31 @@ def parse_check(text: str) -> Check:
     return Check(text.strip(), figure, found["comparison"], float(found["limit"]), unit)
 
 
-def _time(text: str, name: str, unit: float) -> Callable[[Report], float | None]:
+def _time(text: str, name: str, unit: float) -> Figure:
     """Return what finds a time by its name, in this unit."""
-    if name == "elapsed":
-        return lambda report: report["elapsed_s"] * UNITS["s"] / unit
-    source = "raw_latency_ms" if name.startswith("raw_") else "latency_ms"
+    if name in TIMES:
+        find, factor = TIMES[name], UNITS["s"] / unit
+    else:
+        find, factor = _latency(text, name), 1 / unit
+
+    def scaled(report: "Report") -> float | None:
+        value = find(report)
+        return None if value is None else value * factor
+
+    return scaled
+
+
+def _latency(text: str, name: str) -> Figure:
+    """Return what finds a latency by its name."""
+    raw = name.startswith("raw_")
     latency = LATENCIES.get(name.removeprefix("raw_")) or _percentile(text, name)
-    if latency not in (*LATENCIES.values(), *PERCENTILES) and source == "raw_latency_ms":
+    known = latency in (*LATENCIES.values(), *PERCENTILES)
+    if raw and not known:
         raise ValueError(f"{text!r}: of the raw latencies there are {', '.join(PERCENTILES)}.")
-
-    def find(report: Report) -> float | None:
-        latencies = report[source]
-        # Without a reply there is no latency; the report then has zeros.
-        if latencies is None or not latencies["max"]:
-            return None
-        value = latencies[latency] if latency in latencies else _decoded(report, latency)
-        return float(value) / unit
-
-    return find
+    find = _at("raw_latency_ms" if raw else "latency_ms", latency)
+    if known:
+        return find
+    return lambda report: report["latency_ms"] and _decoded(report, latency)
 
 
 def _percentile(text: str, name: str) -> str:
@@ -127,8 +167,8 @@ def _percentile(text: str, name: str) -> str:
     if found is None:
         raise ValueError(
             f"{text!r}: there is no figure {name!r}; there are p50, p99.9 and any other percentile,"
-            f" {', '.join(LATENCIES)} (each with raw_ before it under a rate), elapsed,"
-            f" {', '.join(COUNTS)}."
+            f" {', '.join(LATENCIES)} (each with raw_ before it under a rate),"
+            f" {', '.join([*TIMES, *COUNTS])}."
         )
     percentile = float(found[1] or found[2])
     if percentile > 100:
@@ -136,7 +176,7 @@ def _percentile(text: str, name: str) -> str:
     return f"p{percentile:.12g}"
 
 
-def _decoded(report: Report, percentile: str) -> float:
+def _decoded(report: "Report", percentile: str) -> float:
     # Costly to import, and not needed to read the command line.
     from cli_client.reports.distribution import MICROSECONDS, decode
 

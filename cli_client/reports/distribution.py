@@ -5,7 +5,7 @@ import zlib
 from hdrh.codec import HdrCookieException, HdrLengthException
 from hdrh.histogram import HdrHistogram
 
-from cli_client.reports.wording import Report
+from cli_client.reports.schema import Report
 
 __all__ = ["MICROSECONDS", "decode"]
 

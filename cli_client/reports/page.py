@@ -1,21 +1,23 @@
 """The page of a run: one file that can be mailed, printed and kept, without script or addresses."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
+from cli_client.ledger.figures import FAULTS, LATENCIES, SELDOM
+from cli_client.reports.schema import Report
 from cli_client.reports.wording import (
-    FAULTS,
-    LATENCIES,
-    Report,
-    check_line,
+    close_reason,
     closer,
-    faults,
+    equation,
+    gaps,
     lost,
     milliseconds,
     number,
     numbers,
     plural,
     printable,
+    rate,
+    stall_line,
     total,
     verdict,
 )
@@ -23,16 +25,26 @@ from cli_client.reports.wording import (
 __all__ = ["page"]
 
 
-FATES = {
+REQUESTS = {
     "verified": "got its own right reply",
     "wrong": "got something else in its place",
     "missing": "was sent and got no reply",
     "never_sent": "was not sent before the run ended",
-    "duplicate": "a reply that had come before",
-    "out_of_order": "came behind the reply to a later request",
-    "unsolicited": "a reply that nobody asked for",
-    "late": "came when it was no longer waited for",
 }
+"""What each fate means."""
+
+MESSAGES = {
+    "verified": "the right reply to its request",
+    "wrong": "came in the place of a right reply",
+    "duplicate": "a reply that had come before",
+    "late": "came after its request had been given up",
+    "unsolicited": "answers no request",
+    "greetings": "the first of its connection, as --greeting announces",
+    "parts": "a part of a reply",
+    "pushes": "sent by the server of its own accord, as --push announces",
+    "hello_replies": "the reply to a hello",
+}
+"""What each kind of message means."""
 
 
 def page(report: Report) -> str:
@@ -51,43 +63,57 @@ def page(report: Report) -> str:
         for name, value in report["settings"].items()
         if value is not None
     }
-    report = _printable({**report, "settings": settings})
+    report = cast(Report, _printable({**report, "settings": settings}))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cli_client", "reports"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(ms=milliseconds, number=number, plural=plural)
-    answered = bool(report["latency_ms"]["max"])
+    environment.filters.update(ms=milliseconds, number=number, plural=plural, rate=rate)
+    latency, points = report["latency_ms"], charts.thinned(report)
     drawn: dict[str, Drawing] = {}
-    if answered:
-        drawn["by_percentile"] = charts.by_percentile(report)
+    if latency is not None:
+        drawn["by_percentile"] = charts.by_percentile(report, latency)
         if report["histogram"]:
             drawn["histogram"] = charts.histogram(report)
-        if len(report["timeline"]) > 1:
+        if len(points) > 1:
             drawn["throughput"] = charts.throughput_over_time(report)
-        if len(report["timeline"]) > 1 and any(second["max_ms"] for second in report["timeline"]):
+        if len(points) > 1 and any(point.max_ms for point in points):
             drawn["latency"] = charts.latency_over_time(report)
-    seconds = charts.thinned(report["timeline"])
     return environment.get_template("page.html").render(
         report=report,
         verdict=verdict(report),
         total=total(report),
-        answered=answered,
-        fates=FATES,
-        faults=faults(report),
+        requests=REQUESTS,
+        messages=MESSAGES,
+        equations=[equation(found) for found in report["equations"]],
         fault_names=FAULTS,
+        seldom=SELDOM,
         latencies=LATENCIES,
+        latency_columns=_latency_columns(report),
         lost=lost(report),
-        check_lines=[check_line(check) for check in report["checks"]],
+        gaps=[*gaps(report)],
+        stalls=[stall_line(stall) for stall in report["stalls"]],
         closer=closer,
+        close_reason=close_reason,
         numbers=report["numbers"] and numbers(report["numbers"]),
         unlisted=report["error_count"] - sum(error["count"] for error in report["errors"]),
         charts=drawn,
-        seconds=seconds,
-        seconds_each=seconds[1]["second"] - seconds[0]["second"] if len(seconds) > 1 else 1,
+        points=points,
+        seconds_each=points[1].second - points[0].second if len(points) > 1 else 1,
     )
+
+
+def _latency_columns(report: Report) -> dict[str, Any]:
+    """Return the latencies that there are, by the heads of their columns."""
+    raw, without_stalls = report["raw_latency_ms"], report["latency_without_stalls_ms"]
+    columns = {
+        "corrected" if raw else "latency": report["latency_ms"],
+        "raw": raw,
+        "without stalls": without_stalls,
+    }
+    return {head: values for head, values in columns.items() if values}
 
 
 def _printable(value: Any) -> Any:

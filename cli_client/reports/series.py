@@ -4,18 +4,21 @@ import csv
 import io
 
 from cli_client.reports.distribution import MICROSECONDS, decode
-from cli_client.reports.wording import Report
+from cli_client.reports.schema import Report
 
 __all__ = ["percentiles", "timeline"]
 
 STEPS = 5
-"""How many percentiles are told from 0 to 50, from 50 to 75, and so on, by halves to 100."""
+"""How many percentiles there are from 0 to 50, from 50 to 75, and so on, by halves to 100."""
 
 COLUMNS = ("second", "sent", "answered", "errors", "p50_ms", "p99_ms", "max_ms")
 
 
 def timeline(report: Report) -> str:
-    """Return a header and a line for each second of the run, as CSV (RFC 4180, but for CR)."""
+    """Return a header and a line for each span of the timeline, as CSV (RFC 4180, but for CR).
+
+    A latency is empty where no reply came.
+    """
     lines = io.StringIO()
     writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -26,7 +29,7 @@ def timeline(report: Report) -> str:
 def percentiles(report: Report) -> str:
     """Return the distribution of the latencies, in milliseconds, in HdrHistogram's text format.
 
-    In that of the original, in Java, which plotters read; the library's own differs from it.
+    That is the format of the original, in Java, which plotters read; the library's own differs.
 
     Raises:
         ValueError: If the report's histogram cannot be decoded.

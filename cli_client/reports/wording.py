@@ -1,56 +1,49 @@
 """How the outputs word what a report has, so that a figure reads the same in all of them."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from cli_client.ledger.figures import FAULTS, SELDOM
+from wire.text import printable
+
+if TYPE_CHECKING:
+    from cli_client.reports.schema import (
+        CheckResult,
+        Close,
+        Equation,
+        Failure,
+        Numbers,
+        Report,
+        Stall,
+    )
 
 __all__ = [
-    "BESIDES",
-    "FATES",
-    "FAULTS",
-    "LATENCIES",
-    "PERCENTILES",
-    "Report",
+    "LONG",
     "check_line",
     "close_line",
+    "close_reason",
     "closer",
+    "equation",
+    "equation_parts",
+    "failure_line",
     "faults",
+    "gaps",
     "lost",
     "milliseconds",
     "number",
     "numbers",
     "plural",
     "printable",
+    "rate",
+    "stall_line",
     "total",
     "verdict",
 ]
 
-Report = dict[str, Any]
-"""A report as it is read from JSON; docs/report.schema.json describes it."""
+LONG = 1.0
+"""Seconds of an outage or a silence from which a person notices it: it is named on the screen."""
 
-FATES = ("wrong", "missing", "never_sent")
-"""The fields of the ledger that add up to the requests, with those that are verified."""
-
-BESIDES = ("duplicate", "out_of_order", "unsolicited", "late")
-"""The fields that count replies which came as they should not."""
-
-FAULTS = (*FATES, *BESIDES)
-"""The fields of the ledger that a right run has at 0."""
-
-PERCENTILES = ("p50", "p90", "p95", "p99", "p99.9")
-"""The percentiles that a report has at hand; of raw latencies it has no others."""
-
-LATENCIES = ("min", "mean", *PERCENTILES, "max")
-
-CLOSERS = {"server": "the server", "client": "the client", "network": "the network"}
-
-
-def printable(text: str) -> str:
-    """Return text with what a terminal or a page would obey, not show, as escapes.
-
-    Servers choose close reasons and, in part, error texts.
-    """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+CLOSERS = {"server": "the server", "client": "the client", "network": "nobody"}
 
 
 def plural(count: int, noun: str) -> str:
@@ -63,37 +56,55 @@ def number(value: float) -> str:
     return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def verdict(report: Report) -> str:
-    """Return the verdict; a run that was ended early, and right until then, did not fail."""
-    if report["verdict"] == "pass":
-        return "PASS"
-    return "INTERRUPTED" if _was_stopped(report) else "FAIL"
+def rate(value: float) -> str:
+    """Return a rate with three digits or, if larger, all that are before the point."""
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
 
 
-def _was_stopped(report: Report) -> bool:
-    # A report that is read from a file need not have these.
-    return bool(report.get("interrupted")) and not report.get("error_count")
+def verdict(report: "Report") -> str:
+    """Return the verdict in capitals."""
+    return report["verdict"].upper()
 
 
-def total(report: Report) -> str:
+def total(report: "Report") -> str:
     """Return what a run came to: '9,998 of 10,000 replies right'."""
     ledger = report["ledger"]
-    return f"{ledger['verified']:,} of {ledger['requests']:,} replies right"
+    what = "counted, not matched" if report["settings"].get("expect") == "any" else "right"
+    return f"{ledger['verified']:,} of {ledger['requests']:,} replies {what}"
 
 
-def milliseconds(value: float) -> str:
+def equation(found: "Equation") -> str:
+    """Return an equation: '10 = 9 verified + 0 wrong + 1 missing + 0 never sent'."""
+    return "".join(text for _, text in equation_parts(found))
+
+
+def equation_parts(found: "Equation") -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each part of an equation.
+
+    What seldom occurs is left out if it did not occur.
+    """
+    sign = "=" if found["holds"] else "≠"
+    yield "", f"{found['total']:,} {sign} "
+    terms = [(name, n) for name, n in found["terms"].items() if n or name not in SELDOM]
+    for place, (name, count) in enumerate(terms):
+        yield name, f"{' + ' if place else ''}{count:,} {name.replace('_', ' ')}"
+
+
+def milliseconds(value: float | None) -> str:
     """Return milliseconds without their unit, in at most seven characters up to an hour."""
+    if value is None:
+        return "–"
     decimals = 3 if value < 0.1 else 2 if value < 100 else 1 if value < 1000 else 0
     return f"{value:.{decimals}f}"
 
 
-def faults(report: Report) -> list[str]:
+def faults(report: "Report") -> list[str]:
     """Return each fault that occurred, as in '2 missing'."""
     ledger = report["ledger"]
     return [f"{ledger[name]:,} {name.replace('_', ' ')}" for name in FAULTS if ledger[name]]
 
 
-def lost(report: Report) -> str:
+def lost(report: "Report") -> str:
     """Say what was in flight when a connection died, and what became of it; or nothing."""
     attempts = report["attempts"]
     in_flight, resent = attempts["in_flight_when_lost"], attempts["resent"]
@@ -109,31 +120,61 @@ def lost(report: Report) -> str:
     return "; ".join(parts)
 
 
-def check_line(check: Report) -> str:
+def gaps(report: "Report") -> Iterator[str]:
+    """Yield the times in which nothing came, if they were long."""
+    outage, outages = report["outage_max_s"], report["outage_total_s"]
+    if outage >= LONG:
+        in_all = f", {outages:.2f} s in all" if outages > outage else ""
+        yield f"no connection was open for {outage:.2f} s{in_all}"
+    if report["silence_max_s"] >= LONG:
+        yield f"no reply came for {report['silence_max_s']:.2f} s while requests waited for one"
+
+
+def stall_line(stall: "Stall") -> str:
+    """Say when and for how long the sender's own process stood still."""
+    touched = plural(stall["requests"], "request")
+    return (
+        f"the sender itself stood still for {stall['length_s']:.2f} s at second "
+        f"{stall['at_s']:.1f}, which touched {touched}"
+    )
+
+
+def check_line(check: "CheckResult") -> str:
     """Say what a check asked for and what it found."""
     value = check["value"]
-    found = "not measured" if value is None else f"{number(value)} {check.get('unit', '')}"
+    found = "not measured" if value is None else f"{number(value)} {check['unit']}"
     return f"{check['check']}: {found}".rstrip()
 
 
-def closer(close: Report) -> str:
+def failure_line(failure: "Failure") -> str:
+    """Say how many attempts to connect failed, in which step and why."""
+    phase = f" ({failure['phase']})" if failure["phase"] else ""
+    return f"{failure['count']:,} failed{phase}: {printable(failure['reason'])}"
+
+
+def closer(close: "Close") -> str:
     """Say who closed."""
-    return CLOSERS.get(close["by"], printable(str(close["by"])))
+    return CLOSERS[close["by"]]
 
 
-def close_line(close: Report) -> str:
+def close_reason(close: "Close") -> str:
+    """Say why connections ended; nothing if they did so in order and without a reason."""
+    return printable(close["reason"] if close["by"] == "server" else close["words"])
+
+
+def close_line(close: "Close") -> str:
     """Say who closed connections, how many of them, with which code and why."""
-    code = f", code {close['code']}" if close["code"] is not None else ""
-    reason = f": {printable(close['reason'])}" if close["reason"] else ""
-    return f"{close['count']:,} closed by {closer(close)}{code}{reason}"
+    why = f": {close_reason(close)}" if close_reason(close) else ""
+    if close["by"] == "network":
+        return f"{close['count']:,} ended without a closing handshake{why}"
+    return f"{close['count']:,} closed by {closer(close)}, code {close['code']}{why}"
 
 
-def numbers(found: Report) -> str:
+def numbers(found: "Numbers") -> str:
     """Say how evenly the numbers of the replies were drawn."""
     seen = "all 100" if found["seen"] == 100 else f"{found['seen']} of 100"
-    told = (
-        f"{seen} values in {found['replies']:,} {'reply' if found['replies'] == 1 else 'replies'}"
-    )
-    if found["p_value"] is None:
-        return told
-    return f"{told}, chi-squared {found['chi_squared']:.1f}, p-value {found['p_value']:.3g}"
+    replies = "reply" if found["replies"] == 1 else "replies"
+    values = f"{seen} values in {found['replies']:,} {replies}"
+    if found["p_value"] is None or found["chi_squared"] is None:
+        return values
+    return f"{values}, chi-squared {found['chi_squared']:.1f}, p-value {found['p_value']:.3g}"

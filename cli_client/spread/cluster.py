@@ -1,7 +1,7 @@
 """A run on the workers of a Dask cluster that is there already, one share for each of them.
 
 Dask gives the executor, sends the share of a lost worker to another, and carries what the shares
-tell (as events of a topic) and the word to stop (a distributed Event). The workers need wsroll.
+report (as events of a topic) and the word to stop (a distributed Event). The workers need wsroll.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from typing import Any
 
 from cli_client.engine.run import RunError
 from cli_client.ledger.result import Result
-from cli_client.ledger.timeline import Standing, two_digits
+from cli_client.ledger.timeline import Standing
 from cli_client.settings import Settings
 from cli_client.share import Share
 from cli_client.spread.one_share import Message, run_share
 from cli_client.spread.output import Output
-from cli_client.spread.shares import collect
+from cli_client.spread.shares import Heard, collect
 
 __all__ = ["run_on_cluster"]
 
@@ -35,7 +35,7 @@ TELL_INTERVAL = 0.5
 """Seconds from one message of a share to the next: those of all pass through one scheduler."""
 
 KEPT_MESSAGES = 10_000
-"""How many messages may wait to be looked at; if more come, the oldest are dropped."""
+"""How many messages may wait to be read; if more come, the oldest are dropped."""
 
 ANSWER_TIMEOUT = 5.0
 """Seconds that the scheduler may take for an answer."""
@@ -50,8 +50,8 @@ def run_on_cluster(
     """Do a run on a cluster; its responses are not printed.
 
     Args:
-        settings: The settings; 0 processes are as many as there are workers, 0 connections one for
-            each of them.
+        settings: The settings; 0 processes stand for one on each worker, 0 connections for one in
+            each process.
         address: Of the scheduler, such as ``tcp://scheduler:8786``.
         show: Shows how far the run is.
 
@@ -67,7 +67,7 @@ def run_on_cluster(
         raise RunError(
             "--dask needs the package distributed: pip install 'wsroll[distributed]'"
         ) from None
-    # Dask's own log would stand between progress and report; what matters of it is told here.
+    # Dask's own log would stand between progress and report.
     logging.disable(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="distributed")
     # Asked first, as a client that cannot begin neither gives up in time nor ends without noise.
@@ -83,7 +83,7 @@ def run_on_cluster(
     except Exception as error:  # whatever went wrong over there
         raise RunError(_describe(error)) from None
     finally:
-        # A scheduler that is gone or hangs is not waited for.
+        # Do not wait for a scheduler that is gone or hangs.
         with contextlib.suppress(Exception):
             client.close(timeout=CLOSE_TIMEOUT)
 
@@ -92,7 +92,7 @@ def _workers(address: str, timeout: float) -> list[str]:
     """Return the addresses of the workers of a cluster.
 
     Raises:
-        RunError: If the scheduler does not tell.
+        RunError: If the scheduler does not answer.
     """
     from distributed import Security, rpc
 
@@ -139,16 +139,17 @@ def _run(
     from distributed import Event
 
     run_id = uuid.uuid4().hex
-    inbox: deque[bytes] = deque(maxlen=KEPT_MESSAGES)
+    inbox: deque[tuple[float, bytes]] = deque(maxlen=KEPT_MESSAGES)
 
     def receive(event: tuple[float, tuple[str, bytes]]) -> None:
         of_run, message = event[1]
         if of_run == run_id:
-            inbox.append(message)
+            inbox.append((time.perf_counter(), message))
 
-    def messages() -> Iterator[Message]:
+    def messages() -> Iterator[Heard]:
         while inbox:
-            yield pickle.loads(inbox.popleft())
+            heard_at, message = inbox.popleft()
+            yield heard_at, pickle.loads(message)
 
     stopping = Event(run_id, client=client)
 
@@ -171,7 +172,16 @@ def _run(
             )
             for index in range(settings.processes)
         ]
-        return collect(settings, futures, messages, show, stop, check)
+        return collect(
+            settings,
+            futures,
+            messages,
+            show,
+            stop,
+            one_clock=False,
+            loss=_describe_loss,
+            check=check,
+        )
     finally:
         # This cancels what is still running: see _Line.
         executor.shutdown(wait=False)
@@ -181,7 +191,7 @@ def _portable(function: Callable[..., Result], *arguments: object) -> Callable[[
     """Return a function that calls another one, and that can be read without having it.
 
     The scheduler then needs no wsroll, and a worker without it fails the task: one that cannot even
-    read what it shall do would end its process.
+    read what it has to do would end its process.
     """
     pickled = pickle.dumps((function, arguments))
 
@@ -205,10 +215,10 @@ def _run_on_worker(settings: Settings, share: Share, run_id: str) -> Result:
 
 
 class _Line:
-    """What ties a share on a worker to the process that began the run.
+    """Connects a share on a worker to the process that began the run.
 
-    What the share tells goes out, and it hears whether to go on. It never waits for either, as it
-    tells in the thread of its event loop.
+    What the share reports goes out, and it learns whether to go on. It waits for neither, since it
+    reports in the thread of its event loop.
     """
 
     def __init__(self, run_id: str) -> None:
@@ -220,30 +230,30 @@ class _Line:
         self._run_id = run_id
         self._stopping = Event(run_id, client=get_client())
         self._go_on = True
-        self._unsaid: Message | None = None
+        self._waiting: Message | None = None
         self._recent: Counter[int] = Counter()
         self._told_at = 0.0
 
     def tell(self, message: Message) -> bool:
         """Pass a message on, at once or with the next, and return whether to go on."""
         if message.standing is not None:
-            self._recent += two_digits(message.standing.recent)
-        self._unsaid = message
+            self._recent += message.standing.recent
+        self._waiting = message
         if time.monotonic() - self._told_at >= TELL_INTERVAL:
             self.flush()
             self._worker.loop.add_callback(self._listen)
         return self._go_on
 
     def flush(self) -> None:
-        """Pass on what was not yet."""
-        if self._unsaid is None:
+        """Pass on what has not gone out yet."""
+        if self._waiting is None:
             return
-        standing = self._unsaid.standing
+        standing = self._waiting.standing
         if standing is not None:
             standing = dataclasses.replace(standing, recent=self._recent)
-        message = Message(self._unsaid.share, self._unsaid.place, standing)
+        message = Message(self._waiting.share, self._waiting.place, standing)
         self._worker.log_event(TOPIC, (self._run_id, pickle.dumps(message)))
-        self._unsaid, self._recent, self._told_at = None, Counter(), time.monotonic()
+        self._waiting, self._recent, self._told_at = None, Counter(), time.monotonic()
 
     async def _listen(self) -> None:
         # A task whose thread cannot be ended is kept as cancelled, until it returns, when the
@@ -253,15 +263,16 @@ class _Line:
             self._go_on = False
 
 
-def _describe(error: Exception) -> str:
-    """Say in one line why a share failed."""
+def _describe_loss(error: BaseException) -> str | None:
     from distributed import KilledWorker
 
-    if isinstance(error, KilledWorker):
-        return (
-            "Dask gave up a share: more workers died with it than its scheduler allows "
-            f"({error.allowed_failures})"
-        )
+    if not isinstance(error, KilledWorker):
+        return None
+    return f"was given up: more workers died with it than Dask allows ({error.allowed_failures})"
+
+
+def _describe(error: Exception) -> str:
+    """Say in one line why a share failed."""
     return (
         "a share failed on the Dask cluster, whose workers need the same wsroll as here "
         f"({type(error).__name__}: {_first_sentence(error)})"
@@ -269,5 +280,5 @@ def _describe(error: Exception) -> str:
 
 
 def _first_sentence(error: Exception) -> str:
-    """Return the beginning of what an error says, which may be many lines."""
+    """Return the first sentence of an error, whose text may have many lines."""
     return " ".join(str(error).split()).partition(". ")[0] or type(error).__name__

@@ -1,6 +1,6 @@
 """One share of a run: the whole of it in this process, or a part in one of several.
 
-What a share tells on its way goes out as messages, since it may be far away.
+What a share reports on its way goes out as messages, since it may be far away.
 """
 
 import time
@@ -20,15 +20,15 @@ __all__ = ["Message", "Tell", "run_alone", "run_share"]
 
 @dataclass(frozen=True)
 class Message:
-    """What a share tells: where it runs, when it begins and how far it is."""
+    """What a share reports: where it runs, that it begins and how far it is."""
 
     share: int
     place: str
     """The process id, or the address of the worker."""
     standing: Standing | None = None
     """None at the beginning."""
-    said_at: float = field(default_factory=time.time)
-    """By the clock of the place, in seconds since 1970."""
+    sent_at: float = field(default_factory=time.perf_counter)
+    """By the monotonic clock of the place."""
 
 
 Tell = Callable[[Message], bool]
@@ -38,20 +38,31 @@ Tell = Callable[[Message], bool]
 def run_share(settings: Settings, share: Share, output: Output, tell: Tell, place: str) -> Result:
     """Do one share of a run.
 
+    A file that cannot be written costs its content, not the result: ``unwritten`` names it. A run
+    whose responses nobody reads any more ends early.
+
     Raises:
         RunError: If it cannot begin.
-        OSError: If the responses or the ledger cannot be written.
+        OSError: If the ledger cannot be opened.
     """
     tell(Message(share.index, place))
 
     def watch(standing: Standing) -> bool:
-        return tell(Message(share.index, place, standing))
+        return tell(Message(share.index, place, standing)) and not output.reader_is_gone
 
-    with LedgerFile.opened(settings.ledger, share) as ledger_file:
-        note = None if ledger_file is None else ledger_file.note
+    ledger_file = LedgerFile.create(settings.ledger, share)
+    note = None if ledger_file is None else ledger_file.note
+    try:
         run = Run(settings, output.show, watch, share, note)
         output.go_on = run.goes_on
-        return run()
+        result = run()
+    finally:
+        if ledger_file is not None:
+            ledger_file.close()
+    for file in (ledger_file, output):
+        if file is not None and file.trouble:
+            result.unwritten.append(file.trouble)
+    return result
 
 
 def run_alone(settings: Settings, quiet: bool, show: Callable[[Standing], None]) -> Result:
@@ -59,7 +70,7 @@ def run_alone(settings: Settings, quiet: bool, show: Callable[[Standing], None])
 
     Raises:
         RunError: If it cannot begin.
-        OSError: If the responses or the ledger cannot be written.
+        OSError: If the ledger cannot be opened.
     """
 
     def tell(message: Message) -> bool:

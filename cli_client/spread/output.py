@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from wire.text import printable
+
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Lock
 
@@ -17,10 +19,11 @@ PATIENCE = 0.1
 
 
 class Output:
-    """Prints the right replies, whole lines at a time, as soon as they are there.
+    """Prints the replies, whole lines at a time, as soon as they are there.
 
     A reader that is slow holds the run up, as it should; one that does not read at all must not
-    keep it from its end.
+    keep it from its end. A server may choose what is in a reply, so what a terminal would obey and
+    what would break a line is printed as an escape.
 
     Args:
         quiet: Print nothing.
@@ -30,6 +33,10 @@ class Output:
     def __init__(self, quiet: bool, lock: "Lock | None" = None) -> None:
         self.go_on: Callable[[], bool] = lambda: True
         """Called while nobody reads; returns whether to wait any longer."""
+        self.trouble = ""
+        """Why the responses could not be written, in words; empty if they could."""
+        self.reader_is_gone = False
+        """Whether nobody reads the responses any more."""
         self._quiet = quiet
         self._lock = lock
         if not quiet:
@@ -37,14 +44,19 @@ class Output:
             self._may_block = _may_block(self._descriptor)
 
     def show(self, replies: list[bytes]) -> None:
-        """Print the replies of one read.
-
-        Raises:
-            OSError: If they cannot be written.
-        """
+        """Print the replies of one read; nothing more once that has failed."""
         if self._quiet:
             return
-        lines = b"".join([b"Response for %b\n" % reply for reply in replies])
+        try:
+            self._print(b"".join([b"Response for %b\n" % reply for reply in _shown(replies)]))
+        except BrokenPipeError:
+            self._quiet = self.reader_is_gone = True
+            self.trouble = "the responses were not all printed: their reader is gone"
+        except OSError as error:
+            self._quiet = True
+            self.trouble = f"cannot write the responses: {error.strerror or error}"
+
+    def _print(self, lines: bytes) -> None:
         if self._lock is None:
             self._write(lines)
             return
@@ -68,11 +80,19 @@ class Output:
             rest = rest[os.write(self._descriptor, rest[:size]) :]
 
 
+def _shown(replies: list[bytes]) -> list[bytes]:
+    """Return replies as they can be printed: nearly all of them are so already."""
+    joined = b"".join(replies)
+    if joined.isascii() and joined.decode().isprintable():
+        return replies
+    return [printable(reply.decode(errors="backslashreplace")).encode() for reply in replies]
+
+
 def _may_block(descriptor: int) -> bool:
     # Windows can ask this of sockets alone.
     return sys.platform != "win32" and not stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def is_taken(descriptor: int, patience: float) -> bool:
-    """Return whether a file takes a few more bytes, within so many seconds."""
+    """Return whether a file takes a few more bytes within this number of seconds."""
     return bool(select.select([], [descriptor], [], patience)[1])

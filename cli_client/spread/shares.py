@@ -1,13 +1,15 @@
 """The shares of a run together: waits for all, shows how far they are, adds their results up.
 
-The shares are mapped over a ``concurrent.futures.Executor``: one of processes on this machine
-(``processes.py``) or one of a cluster (``cluster.py``). A share that is sent again from the start,
-because what ran it was lost, counts once: what is added up are the results of those that ended.
+The shares are mapped over executors: of processes on this machine (``processes.py``) or of a
+cluster (``cluster.py``). A share that is sent again from the start, because what ran it was lost,
+counts once: what is added up are the results of those that ended. A share that is lost for good
+ends the run: the others report what they have, and the report names what is missing.
 """
 
 import contextlib
 import math
 import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -21,34 +23,42 @@ from cli_client.ledger.timeline import Standing
 from cli_client.settings import Settings
 from cli_client.spread.one_share import Message
 
-__all__ = ["collect"]
+__all__ = ["INTERRUPTS", "Heard", "collect"]
 
 LOOK_INTERVAL = 0.1
 """Seconds from one look at the messages to the next."""
 
 SHOW_INTERVAL = 1.0
-"""Seconds after which the progress is shown though some share has not told of itself."""
+"""Seconds after which the progress is shown though some share has not reported."""
 
 PATIENCE = 60.0
-"""Seconds, beyond the run's own time-outs, in which some share must tell of itself."""
+"""Seconds, beyond the run's own time-outs, in which some share must report."""
 
 STOP_PATIENCE = 10.0
-"""Seconds after Ctrl-C in which all shares must end."""
+"""Seconds after an interrupt in which all shares must end."""
 
 LATE = 1.0
 LATE_PART = 0.1
 """Seconds, and part of the run, by which a share may begin later than the first."""
 
-CLOCK_TOLERANCE = 1.0
-"""Seconds by which the clock of another machine may be off and is still believed."""
+INTERRUPTS = [signal.SIGINT, signal.SIGTERM]
+"""The signals that end a run with its report."""
+if sys.platform != "win32":
+    INTERRUPTS.append(signal.SIGHUP)
+
+Heard = tuple[float, Message]
+"""A message, and when it came by the monotonic clock of this process."""
 
 
 def collect(
     settings: Settings,
     futures: list[Future[Result]],
-    messages: Callable[[], Iterator[Message]],
+    messages: Callable[[], Iterator[Heard]],
     show: Callable[[Standing], None],
     stop: Callable[[], None],
+    *,
+    one_clock: bool,
+    loss: Callable[[BaseException], str | None],
     check: Callable[[], None] = lambda: None,
 ) -> Result:
     """Wait for all shares, show how far they are together, and return their results as one.
@@ -59,13 +69,16 @@ def collect(
         messages: Gives the messages that have come.
         show: Shows how far the run is.
         stop: Asks all shares to end, each with what it has; may be called more than once.
-        check: Called while no share tells of itself. A RunError ends the run.
+        one_clock: Whether the shares have the monotonic clock of this process.
+        loss: Returns how a share was lost for good, in words, if an error says so.
+        check: Called while no share reports. A RunError ends the run.
 
     Raises:
-        RunError: If a share cannot begin, is lost, or none tells of itself any more.
-        OSError: If the responses or the ledger cannot be written.
+        RunError: If a share cannot begin, or none reports any more.
+        OSError: If the ledger cannot be opened.
+        KeyboardInterrupt: If it is interrupted twice.
     """
-    course = _Course(len(futures))
+    course = _Course(len(futures), one_clock)
     patience = settings.connect_timeout + settings.timeout + settings.linger + PATIENCE
     pending = set(futures)
     stopped_at = None
@@ -73,22 +86,21 @@ def collect(
         try:
             while pending:
                 done, pending = wait(pending, timeout=LOOK_INTERVAL)
-                for message in messages():
-                    course.hear(message)
+                for heard_at, message in messages():
+                    course.hear(message, heard_at)
                 for future in done:
-                    future.result()
+                    course.end(futures.index(future), future, loss)
                 running = {futures.index(future) for future in pending}
                 standing = course.news(running)
                 if standing is not None:
                     show(standing)
                 now = time.monotonic()
-                if interrupted.is_set():
+                if interrupted.is_set() or course.is_cut_short:
                     stop()
                     stopped_at = stopped_at or now
                     if now - stopped_at > STOP_PATIENCE:
-                        raise RunError(
-                            f"some shares did not end within {STOP_PATIENCE:.0f} seconds"
-                        )
+                        course.give_up(running)
+                        break
                 if now - course.heard_at > settings.connect_timeout:
                     check()
                 if now - course.heard_at > patience:
@@ -96,41 +108,47 @@ def collect(
         finally:
             for future in futures:
                 future.cancel()
-    whole = course.add_up([future.result() for future in futures])
-    whole.interrupted = whole.interrupted or interrupted.is_set()
+    whole = course.add_up()
+    whole.interrupted = interrupted.is_set() or course.was_interrupted
     return whole
 
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Give an event that the first Ctrl-C sets; the second does what it always does."""
+    """Give an event that the first interrupt sets; the second raises KeyboardInterrupt."""
     interrupted = threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
         interrupted.set()
-        signal.signal(signal.SIGINT, before)
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in INTERRUPTS}
     try:
         yield interrupted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Course:
-    """What the shares have told: where each runs, and how far it is.
+    """What the shares have reported: where each runs, how far it is, and what it came to.
 
     Args:
         count: How many shares there are.
+        one_clock: Whether the shares have the monotonic clock of this process.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, one_clock: bool) -> None:
         self.heard_at = time.monotonic()
-        """When a share last told of itself."""
+        """When a share last reported."""
         self._count = count
+        self._one_clock = one_clock
         self._places: dict[int, str] = {}
         self._standings: dict[int, Standing] = {}
-        self._delays: dict[int, float] = {}
+        self._offsets: dict[int, float] = {}
+        self._results: dict[int, Result] = {}
+        self._losses: list[str] = []
         self._warnings: list[str] = []
         self._began = math.inf
         self._shown_at = 0.0
@@ -138,17 +156,33 @@ class _Course:
         self._fresh: set[int] = set()
         self._recent: Counter[int] = Counter()
 
-    def hear(self, message: Message) -> None:
-        """Take in what a share tells."""
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the other shares are to end too."""
+        return bool(self._losses) or self.was_interrupted
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether a share was interrupted, and not because another was lost."""
+        shares = self._results.values()
+        return not self._losses and any(result.interrupted for result in shares)
+
+    def hear(self, message: Message, heard_at: float) -> None:
+        """Take in what a share reports.
+
+        Args:
+            message: The message.
+            heard_at: When it came, by the monotonic clock of this process.
+        """
         share, standing = message.share, message.standing
         self.heard_at = time.monotonic()
         if standing is None:
             self._begin(share, message.place)
+        # A message takes a while: the one that took least shows best how far the clocks are apart.
+        offset = heard_at - message.sent_at
+        self._offsets[share] = min(offset, self._offsets.get(share, offset))
+        if standing is None:
             return
-        # A message takes a while, so the one that seems to have taken least tells most of the
-        # difference between the clocks.
-        delay = time.time() - message.said_at
-        self._delays[share] = min(delay, self._delays.get(share, delay))
         self._standings[share] = standing
         self._recent += standing.recent
         self._fresh.add(share)
@@ -163,10 +197,45 @@ class _Course:
                 f"{lost} was lost; what that had sent does not count"
             )
         self._places[share] = place
-        self._delays.pop(share, None)
+        self._offsets.pop(share, None)
+
+    def end(
+        self, share: int, future: Future[Result], loss: Callable[[BaseException], str | None]
+    ) -> None:
+        """Take in what a share came to.
+
+        Raises:
+            RunError: If it could not begin.
+            OSError: If its ledger cannot be opened.
+        """
+        error = future.exception()
+        why = None if error is None else loss(error)
+        if why is None:
+            self._results[share] = future.result()
+        else:
+            self._lose(share, why)
+
+    def give_up(self, shares: set[int]) -> None:
+        """Wait no longer for shares that were asked to end."""
+        for share in shares:
+            self._lose(share, f"did not end within {STOP_PATIENCE:.0f} seconds")
+
+    def _lose(self, share: int, why: str) -> None:
+        place, standing = self._places.get(share), self._standings.get(share)
+        where = f" ({place})" if place else ""
+        known = "it had not begun to send"
+        if standing is not None:
+            known = (
+                f"{standing.elapsed:.1f} s after its start it had sent {standing.sent:,} requests, "
+                f"{standing.verified:,} of them verified"
+            )
+        self._losses.append(
+            f"share {share + 1} of {self._count}{where} {why}: {known}; "
+            "the report has nothing else of it"
+        )
 
     def news(self, running: set[int]) -> Standing | None:
-        """Return how far the shares are together, once each that runs has told; None until then."""
+        """Return how far the shares are together, once each that runs has reported; else None."""
         now = time.monotonic()
         missing = (running & self._standings.keys()) - self._fresh
         if not self._fresh or (missing and now - self._shown_at < SHOW_INTERVAL):
@@ -187,24 +256,20 @@ class _Course:
         return whole
 
     def silent(self, running: set[int]) -> str:
-        """Say which of the shares that run keep silent, when all do."""
+        """Say which of the shares that run are silent, when all are."""
         places = sorted(self._places[share] for share in running & self._places.keys())
         return f"no word from {', '.join(places)}" if places else "no share has begun"
 
-    def add_up(self, results: list[Result]) -> Result:
+    def add_up(self) -> Result:
         """Return the results of all shares as one."""
-        for share, result in enumerate(results):
-            delay = self._delays.get(share, 0.0)
-            if abs(delay) > CLOCK_TOLERANCE:
-                # Else the seconds of the shares would lie as far apart as the clocks.
-                result.started += delay
-                self._warnings.append(
-                    f"the clock of {self._places[share]} differs by {abs(delay):.0f} s from the "
-                    "clock here"
-                )
-        first, *others = sorted(results, key=lambda result: result.started)
-        late = max(result.started for result in results) - first.started
-        for other in others:
+        for share, result in self._results.items():
+            if result.started is not None and not self._one_clock:
+                result.started += self._offsets.get(share, 0.0)
+        results = sorted(self._results.values(), key=lambda result: result.started or math.inf)
+        first = results[0] if results else Result(processes=0)
+        starts = [result.started for result in results if result.started is not None]
+        late = starts[-1] - starts[0] if starts else 0.0
+        for other in results[1:]:
             first.add(other)
         if late > max(LATE, LATE_PART * first.elapsed) and not self._warnings:
             self._warnings.append(
@@ -212,4 +277,5 @@ class _Course:
                 "first"
             )
         first.warnings += self._warnings
+        first.missing_shares += self._losses
         return first

@@ -94,7 +94,9 @@ def test_a_ledger_that_cannot_be_written_fails_the_run(
     full.symlink_to("/dev/full")
     done = send(server_url, "-q", "-n", 5000, "--ledger", full, "--processes", processes)
     assert done.returncode == 1
-    assert done.stderr == f"cannot write {full}: No space left on device\n"
+    assert "5,000 of 5,000 replies right" in done.stderr
+    assert done.stderr.splitlines()[-1] == f"cannot write {full}: No space left on device"
+    assert done.stdout == "5000\n"
     assert list(tmp_path.iterdir()) == [full]
 
 

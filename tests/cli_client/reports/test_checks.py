@@ -45,6 +45,21 @@ FAILING = failing()
         ("in_flight_when_lost==128", 128, True),
         ("elapsed<10s", 4.25, True),
         ("elapsed<10", 4250, False),
+        ("received==9990", 9_990, True),
+        ("greetings==0", 0, True),
+        ("handshakes<=10", 10, True),
+        ("handshake_failures==0", 4, False),
+        ("connections==6", 6, True),
+        ("connections_given_up==0", 1, False),
+        ("unanswered_closes==0", 1, False),
+        ("breaches==0", 0, True),
+        ("outage_max<1s", 1.25, False),
+        ("outage<2s", 1.75, True),
+        ("outage_total<1000ms", 1750, False),
+        ("silence_max<1s", 2.5, False),
+        ("silence_max<2600", 2500, True),
+        ("stalls==0", 1, False),
+        ("stall_max<1s", 0.75, True),
         ("p_value>0.001", 1.5e-12, False),
     ],
 )
@@ -71,8 +86,7 @@ def test_any_percentile_comes_from_the_histogram(text: str, percentile: float) -
 @pytest.mark.parametrize("text", ["raw_p99<5ms", "p_value>=0", "p99>=0", "p98>=0"])
 def test_what_was_not_measured_does_not_pass(text: str) -> None:
     report = passing()
-    report["latency_ms"] = dict.fromkeys(report["latency_ms"], 0.0)
-    report["numbers"] = None
+    report["latency_ms"] = report["numbers"] = None
     judged = parse_check(text).judge(report)
     assert (judged["value"], judged["passed"]) == (None, False)
 
@@ -90,7 +104,7 @@ def test_what_was_not_measured_does_not_pass(text: str) -> None:
         ("p99<5min", "there are us, ms, s"),
         ("rate>20000ms", "without a unit"),
         ("p101<5ms", "from 0 to 100"),
-        ("speed>1", "there are p50, .* elapsed, rate, errors"),
+        ("speed>1", "there are p50, .* elapsed, outage, .* rate, errors"),
         ("p(99<5ms", "no figure 'p\\(99'"),
         ("raw_p98<5ms", "p50, p90, p95, p99, p99.9"),
         ("raw_rate>1", "no figure 'raw_rate'"),
@@ -119,7 +133,7 @@ def test_no_text_does_more_than_raise_value_error(text: str) -> None:
         error = str(refused)
     else:
         error = ""
-        assert set(check.judge(FAILING)) == {"check", "value", "passed"}
+        assert set(check.judge(FAILING)) == {"check", "value", "unit", "passed"}
     assert len(error.splitlines()) <= 1
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cli_client.reports.compare import compare
 from cli_client.reports.load import load
-from tests.cli_client.reports.samples import HOSTILE, failing, passing
+from tests.cli_client.reports.samples import HOSTILE, failing, passing, recovered, unopened
 
 
 def run(*arguments: Path | str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
@@ -80,10 +80,45 @@ def test_runs_of_another_length_are_not_judged_by_their_counts() -> None:
 
 def test_latencies_that_count_from_other_moments_are_not_judged() -> None:
     a, b = passing(), failing()
-    assert "Only one run was at a rate" in compare(a, b)
+    assert "latency: only one run was at a rate" in compare(a, b)
     assert rows(a, b)["latency p99, ms"][-1] == "%"
     assert rows(failing(), b)["raw latency p99, ms"][-1] == "same"
-    assert "Only one run" not in compare(b, b)
+    assert "only one run" not in compare(b, b)
+
+
+def test_the_time_of_a_run_at_a_rate_is_neither_better_nor_worse() -> None:
+    for setting in ({"rate": 1000.0}, {"duration": 3.0}):
+        a, b = passing(), passing()
+        a["settings"] |= setting
+        b["settings"] |= setting
+        b["elapsed_s"] = 5.0
+        assert rows(a, b)["elapsed, s"] == ["2.50", "5.00", "+100.0", "%"]
+        assert "time: it was set by a rate or a duration" in compare(a, b)
+
+
+def test_what_could_not_be_compared_is_named() -> None:
+    a, b = passing(), passing()
+    for report in (a, b):
+        report["settings"] |= {
+            "headers": [["Cookie", "***"], ["Authorization", "Bearer {env:TOKEN}"]],
+            "file": "requests.txt",
+        }
+    lines = compare(a, b).splitlines()
+    start = lines.index("Not compared:")
+    assert lines[start + 1 : lines.index("", start)] == [
+        "  headers: its secret is in neither report",
+        "  headers: the value of {env:TOKEN} is in neither report",
+        "  file: its content is in neither report",
+    ]
+    assert "Not compared" not in compare(passing(), passing())
+    assert "latency: no reply came in B" in compare(passing(), unopened())
+
+
+def test_what_connections_cost_is_compared() -> None:
+    found = rows(passing(), recovered())
+    assert found["handshake failures"] == ["0", "5", "new", "worse"]
+    assert found["reconnects"] == ["0", "8", "new", "worse"]
+    assert "RECOVERED" in compare(passing(), recovered())
 
 
 def test_settings_that_differ_are_named() -> None:
@@ -145,27 +180,32 @@ def without(name: str, inner: str | None = None) -> dict[str, Any]:
         ("", "is no report: it is not JSON"),
         ("{", "is no report: it is not JSON"),
         ("\N{SNOWMAN}", "is no report: it is not JSON"),
-        ("[" * 100_000, "is no report: it is not JSON"),
-        ("9" * 5_000, "is no report: it is not JSON"),
+        ('{"schema": ' + "[" * 100_000, "is no report: Expected int, got array at schema"),
+        ("9" * 5_000, "is no report: Number out of range"),
         ('{"schema": NaN}', "is no report: it is not JSON"),
-        ("[]", "is no report: it has no schema number"),
-        ('{"event": "report"}', "is no report: it has no schema number"),
-        ('{"schema": 2}', "has schema 2; this version reads 1"),
-        ('{"schema": true}', "has schema True; this version reads 1"),
-        ('{"schema": "\\u001b[2J"}', "has schema \\x1b[2J; this version reads 1"),
-        (without("ledger"), "is no report: ledger is no object"),
-        (without("late", "ledger"), "is no report: ledger.late is not a whole number"),
-        (without("p99", "latency_ms"), "is no report: latency_ms.p99 is not a number"),
+        ("[]", "is no report: Expected object, got array"),
+        ('{"event": "report"}', "is no report: Object missing required field schema"),
+        ('{"schema": 1}', "has schema 1; this version reads 2"),
+        ('{"schema": true}', "is no report: Expected int, got bool at schema"),
+        ('{"schema": "\\u001b[2J"}', "is no report: Expected int, got str at schema"),
+        (without("ledger"), "is no report: Object missing required field ledger"),
+        (without("late", "ledger"), "Object missing required field late at ledger"),
+        (without("p99", "latency_ms"), "Object missing required field p99 at latency_ms"),
         (
             {**passing(), "ledger": {**passing()["ledger"], "late": True}},
-            "is no report: ledger.late is not a whole number",
+            "Expected int, got bool at ledger.late",
         ),
-        ({**passing(), "rate": "fast"}, "is no report: rate is not a number"),
-        ({**passing(), "rate": True}, "is no report: rate is not a number"),
-        ({**passing(), "rate": 10**400}, "is no report: rate is not a number"),
-        ({**passing(), "url": None}, "is no report: url is not a text"),
-        ({**passing(), "settings": []}, "is no report: settings is no object"),
-        ({**passing(), "raw_latency_ms": {}}, "is no report: raw_latency_ms.min is not a number"),
+        (
+            {**passing(), "ledger": {**passing()["ledger"], "late": -1}},
+            "Expected int >= 0 at ledger.late",
+        ),
+        ({**passing(), "rate": "fast"}, "Expected float, got str at rate"),
+        ({**passing(), "rate": True}, "Expected float, got bool at rate"),
+        ({**passing(), "rate": 10**400}, "is no report: Number out of range"),
+        ({**passing(), "url": None}, "Expected str, got null at url"),
+        ({**passing(), "settings": []}, "Expected object, got array at settings"),
+        ({**passing(), "verdict": "good"}, "Invalid enum value 'good' at verdict"),
+        ({**passing(), "raw_latency_ms": {}}, "required field min at raw_latency_ms"),
     ],
 )
 def test_what_is_no_report_is_refused_in_one_line(tmp_path: Path, content: Any, why: str) -> None:

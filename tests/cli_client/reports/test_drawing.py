@@ -29,7 +29,7 @@ def test_ticks_can_be_whole_numbers() -> None:
     assert [label for _, label in linear("second", 0, 2, finest=1).ticks(9)] == ["0", "1", "2"]
 
 
-@given(POSITIVE, st.integers(2, 20))
+@given(POSITIVE, st.integers(4, 20))
 def test_there_are_no_more_ticks_than_there_is_room_for(high: float, most: int) -> None:
     ticks = linear("ms", 0.0, high).ticks(most)
     assert 2 <= len(ticks) <= most + 1

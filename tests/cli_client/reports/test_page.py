@@ -14,7 +14,16 @@ from playwright.sync_api import Browser, Page, expect
 
 from cli_client.reports.charts import POINTS, thinned
 from cli_client.reports.page import page
-from tests.cli_client.reports.samples import HOSTILE, distribution, failing, passing, second
+from tests.cli_client.reports.samples import (
+    HOSTILE,
+    distribution,
+    failing,
+    interrupted,
+    passing,
+    recovered,
+    second,
+    unopened,
+)
 
 Opened = Callable[..., Page]
 
@@ -61,7 +70,9 @@ def test_the_verdict_and_the_ledger_come_first(opened: Opened) -> None:
     expect(tab).to_have_title("FAIL: ws://localhost:8765/ – wsroll")
     header = tab.locator("header")
     expect(header).to_contain_text("✗ FAIL 9,986 of 10,000 replies right")
-    expect(header).to_contain_text("1 wrong, 2 missing, 11 never sent")
+    expect(header).to_contain_text("1 wrong; 2 missing; 11 never sent")
+    expect(header).to_contain_text("no connection was open for 1.25 s, 1.75 s in all")
+    expect(header).to_contain_text("Not verified: listened 10 ms for late replies")
     expect(header).to_contain_text("in flight when the connection died: 128, sent again")
     headings = tab.get_by_role("heading", level=2).all_inner_texts()
     assert headings == [
@@ -72,8 +83,12 @@ def test_the_verdict_and_the_ledger_come_first(opened: Opened) -> None:
     assert ledger == {
         name.replace("_", " "): f"{count:,}"
         for name, count in failing()["ledger"].items()
-        if name != "requests"
+        if name in ("verified", "wrong", "missing", "never_sent")
     }
+    section = tab.locator("section", has=tab.get_by_role("heading", name="Ledger"))
+    for text in ("✓ requests: 10,000 = 9,986 verified", "✓ received: 9,990 = 9,986 verified"):
+        expect(section).to_contain_text(text)
+    expect(section).to_contain_text("3 out of order")
 
 
 def test_a_right_run_passes_without_empty_sections(opened: Opened) -> None:
@@ -83,13 +98,30 @@ def test_a_right_run_passes_without_empty_sections(opened: Opened) -> None:
         expect(tab.get_by_role("heading", name=absent)).to_have_count(0)
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (recovered, "RECOVERED 10,000 of 10,000 replies right"),
+        (interrupted, "INTERRUPTED 10,000 of 20,000 replies right"),
+        (unopened, "✗ FAIL 0 of 10,000 replies right"),
+    ],
+)
+def test_every_verdict_has_its_page(opened: Opened, make: Callable[[], Any], words: str) -> None:
+    tab = opened(make(), viewport={"width": 360, "height": 800})
+    expect(tab.locator("header")).to_contain_text(words)
+    expect(tab.locator("header")).to_have_class("bad" if "FAIL" in words else "busy")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_the_tables_have_what_the_report_has(opened: Opened) -> None:
     tab = opened(failing())
     assert rows(tab, "Checks")[0] == ["p99<5ms", "1.536 ms", "✓ pass"]
     assert rows(tab, "Checks")[1] == ["missing==0", "2", "✗ fail"]
     assert rows(tab, "Checks")[2] == ["raw_p99<1ms", "not measured", "✗ fail"]
-    assert rows(tab, "Latency")[2] == ["p50", "0.92", "0.46"]
-    assert rows(tab, "Connections")[0] == ["the network", "1006", "–", "1"]
+    assert rows(tab, "Latency")[2] == ["p50", "0.92", "0.46", "0.31"]
+    assert rows(tab, "Connections")[0] == ["nobody", "1006", "reset by the peer", "1"]
+    expect(tab.locator("section", has_text="4 of 10 failed")).to_contain_text("no answer in 10 s")
+    expect(tab.locator("body")).to_contain_text("stood still for 0.75 s at second 2.1")
     assert rows(tab, "The sender itself")[-1] == ["requests sent late by, max", "90.00 ms"]
     assert rows(tab, "Errors")[0][1] == "3"
     assert rows(tab, "Errors")[-1] == ["more, not listed", "3"]
@@ -126,7 +158,7 @@ def test_a_server_can_put_nothing_into_the_page(opened: Opened) -> None:
     tab = opened(report)
     expect(tab.locator("script")).to_have_count(0)
     text = tab.locator("body").inner_text()
-    assert text.count("<script>") == 8
+    assert text.count("<script>") == 9
     assert "\x1b" not in text
     assert "\u202e" not in text
 
@@ -182,8 +214,7 @@ def test_a_narrow_screen_has_charts_of_its_own_and_no_sideways_scrolling(opened:
 
 def test_a_run_without_replies_has_a_page_without_charts(opened: Opened) -> None:
     report = failing()
-    report["latency_ms"] = dict.fromkeys(report["latency_ms"], 0.0)
-    report["numbers"] = report["raw_latency_ms"] = None
+    report["latency_ms"] = report["numbers"] = report["raw_latency_ms"] = None
     report["histogram"], report["timeline"] = [], []
     tab = opened(report)
     expect(tab.locator("header")).to_contain_text("FAIL")
@@ -194,8 +225,8 @@ def test_a_run_without_replies_has_a_page_without_charts(opened: Opened) -> None
     "timeline",
     [
         [second(0, sent=1, answered=1)],
-        [second(i, 0, 0, p50_ms=0, p99_ms=0, max_ms=0) for i in range(2)],
-        [second(0, 1, 1), second(1, 0, 0, p50_ms=0, p99_ms=0, max_ms=0, errors=1)],
+        [second(i, 0, 0, p50_ms=None, p99_ms=None, max_ms=None) for i in range(2)],
+        [second(0, 1, 1), second(1, 0, 0, p50_ms=None, p99_ms=None, max_ms=None, errors=1)],
         [second(i, 9, 9, errors=1, max_ms=10.0 ** (i % 6)) for i in range(5_000)],
     ],
     ids=["one second", "no replies", "a second without a reply", "hours"],
@@ -214,8 +245,14 @@ def test_the_page_says_when_a_point_is_more_than_a_second(length: int, said: str
 
 def test_a_long_timeline_is_thinned_without_losing_an_error() -> None:
     timeline = [second(i, 10, 10, errors=i == 777, max_ms=float(i)) for i in range(1_000)]
-    points = thinned(timeline)
+    points = thinned({**passing(), "timeline": timeline})
     assert len(points) <= POINTS
-    assert sum(point["errors"] for point in points) == 1
-    assert max(point["max_ms"] for point in points) == 999
-    assert {point["answered"] for point in points} == {10}
+    assert sum(point.errors for point in points) == 1
+    assert max(point.max_ms or 0 for point in points) == 999
+    assert {point.answered for point in points} == {10}
+
+
+def test_a_span_of_several_seconds_has_their_rate() -> None:
+    timeline = [second(4 * i, 40, 40) for i in range(10)]
+    points = thinned({**passing(), "timeline_step_s": 4, "timeline": timeline})
+    assert {(point.sent, point.answered) for point in points} == {(10, 10)}

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from cli_client.reports.series import percentiles, timeline
-from tests.cli_client.reports.samples import distribution, failing, passing
+from tests.cli_client.reports.samples import distribution, failing, passing, second
 
 
 def test_the_timeline_has_a_header_and_a_line_for_each_second() -> None:
@@ -16,6 +16,11 @@ def test_the_timeline_has_a_header_and_a_line_for_each_second() -> None:
     assert [{name: float(value) for name, value in row.items()} for row in rows] == [
         {name: float(value) for name, value in second.items()} for second in report["timeline"]
     ]
+
+
+def test_a_second_without_a_reply_has_no_latency() -> None:
+    report = {**passing(), "timeline": [second(0, 1, 0, p50_ms=None, p99_ms=None, max_ms=None)]}
+    assert timeline(report).splitlines()[1] == "0,1,0,0,,,"
 
 
 def test_a_run_without_a_second_leaves_the_header() -> None:

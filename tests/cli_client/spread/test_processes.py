@@ -1,6 +1,7 @@
 """One run over several processes."""
 
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -93,7 +94,9 @@ def test_a_server_killed_in_the_middle_costs_no_request(server: ServerProcess) -
     assert done.report["ledger"]["verified"] == 10_000
 
 
-def test_a_process_that_is_killed_ends_the_run(server_url: str) -> None:
+def test_a_killed_process_ends_the_run_with_the_report_of_the_others(
+    server_url: str,
+) -> None:
     options = ["-z", "60s", "-r", "1000", "-c", 2, "--processes", 2]
     with sending(server_url, *options) as sender:
         wait_for_progress(sender, 100)
@@ -101,10 +104,12 @@ def test_a_process_that_is_killed_ends_the_run(server_url: str) -> None:
         shares = [child for child in children if "spawn_main" in "".join(child.cmdline())]
         shares[0].kill()
         _, rest = sender.communicate(timeout=20)
-    assert json.loads(rest.splitlines()[-1]) == {
-        "event": "error",
-        "message": "a process of the sender was killed",
-    }
-    assert sender.returncode == 1
+    done = reported(sender.returncode, rest)
+    assert (done.status, done.report["verdict"]) == (1, "fail")
+    (missing,) = done.report["missing_shares"]
+    assert re.match(r"share 1 of 2 \(process \d+\) was killed: .* it had sent [\d,]+ req", missing)
+    # What the other process had done is there.
+    assert done.report["ledger"]["verified"] > 50
+    assert not done.report["interrupted"]
     assert len(shares) == 2
     assert not any(share.is_running() for share in shares)

@@ -1,13 +1,50 @@
 """What the shares of a run come to together, where they do not run side by side."""
 
+import signal
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
+from cli_client.engine.run import RunError
 from cli_client.ledger.result import Result
+from cli_client.ledger.timeline import Second, Seconds, Standing
 from cli_client.settings import Settings
-from cli_client.spread.shares import collect
+from cli_client.spread.one_share import Message
+from cli_client.spread.shares import INTERRUPTS, Heard, collect
+
+
+def ended(outcome: Result | Exception) -> Future[Result]:
+    """A share that has ended so."""
+    future: Future[Result] = Future()
+    if isinstance(outcome, Result):
+        future.set_result(outcome)
+    else:
+        future.set_exception(outcome)
+    return future
+
+
+def collected(
+    *outcomes: Result | Exception, heard: tuple[Heard, ...] = (), one_clock: bool = True
+) -> Result:
+    """The results of shares that have ended as one."""
+    waiting = list(heard)
+
+    def messages() -> Iterator[Heard]:
+        while waiting:
+            yield waiting.pop(0)
+
+    return collect(
+        Settings(),
+        [ended(outcome) for outcome in outcomes],
+        messages,
+        lambda standing: None,
+        lambda: None,
+        one_clock=one_clock,
+        loss=lambda error: "was killed" if isinstance(error, BrokenProcessPool) else None,
+    )
 
 
 @pytest.mark.parametrize(("late", "warned"), [(0.5, False), (3.0, True)])
@@ -22,10 +59,122 @@ def test_shares_that_begin_late_are_named(late: float, warned: bool) -> None:
     assert all("the last began 3.0 s after the first" in text for text in whole.warnings)
 
 
-def collected(*results: Result) -> Result:
-    """Return the results of shares that have ended as one."""
-    futures: list[Future[Result]] = []
-    for result in results:
-        futures.append(Future())
-        futures[-1].set_result(result)
-    return collect(Settings(), futures, lambda: iter(()), lambda standing: None, lambda: None)
+def test_a_share_that_never_began_does_not_count_for_the_time() -> None:
+    whole = collected(
+        Result(started=100.0, elapsed=5.0), Result(fates=Counter(never_sent=3), started=None)
+    )
+    assert (whole.elapsed, whole.fates["never_sent"]) == (5.0, 3)
+    assert whole.warnings == []
+    assert collected(Result(), Result()).elapsed == 0.0
+
+
+def test_the_clocks_of_other_machines_may_show_anything() -> None:
+    """Their monotonic clocks begin anywhere; what counts is when their messages come."""
+    whole = collected(
+        Result(started=1_000_000.0, elapsed=5.0),
+        Result(started=3.0, elapsed=5.0),
+        heard=(
+            (50.0, Message(0, "a", sent_at=999_999.0)),
+            (50.7, Message(1, "b", sent_at=2.0)),
+            (90.0, Message(1, "b", Standing(elapsed=0.1), sent_at=41.5)),
+        ),
+        one_clock=False,
+    )
+    assert whole.elapsed == pytest.approx(5.5)
+    assert whole.warnings == []
+
+
+def test_a_lost_share_is_named_with_what_is_known_of_it() -> None:
+    whole = collected(
+        Result(fates=Counter(requests=9, verified=9), started=1.0, elapsed=2.0),
+        BrokenProcessPool(),
+        heard=(
+            (1.0, Message(1, "process 7")),
+            (2.0, Message(1, "process 7", Standing(elapsed=1.5, sent=8, verified=6))),
+        ),
+    )
+    assert whole.fates["verified"] == 9
+    assert not whole.interrupted
+    assert whole.missing_shares == [
+        "share 2 of 2 (process 7) was killed: 1.5 s after its start it had sent 8 requests, "
+        "6 of them verified; the report has nothing else of it"
+    ]
+
+
+def test_a_run_whose_shares_are_all_lost_has_a_result() -> None:
+    whole = collected(BrokenProcessPool(), BrokenProcessPool())
+    assert whole.missing_shares[1] == (
+        "share 2 of 2 was killed: it had not begun to send; the report has nothing else of it"
+    )
+
+
+def test_the_others_are_not_called_interrupted_when_one_is_lost() -> None:
+    whole = collected(BrokenProcessPool(), Result(interrupted=True))
+    assert not whole.interrupted
+    assert collected(Result(), Result(interrupted=True)).interrupted
+
+
+def test_a_share_that_cannot_begin_ends_the_run() -> None:
+    with pytest.raises(RunError, match="no such file"):
+        collected(Result(), RunError("no such file"))
+
+
+@pytest.mark.parametrize("number", INTERRUPTS)
+def test_every_interrupt_asks_the_shares_to_end(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    future: Future[Result] = Future()
+    asked = []
+
+    def stop() -> None:
+        if not asked:
+            asked.append(True)
+            future.set_result(Result(fates=Counter(verified=1)))
+
+    def show_nothing(standing: Standing) -> None:
+        pass
+
+    def messages() -> Iterator[Heard]:
+        if not asked:
+            signal.raise_signal(number)
+        return iter(())
+
+    whole = collect(
+        Settings(),
+        [future],
+        messages,
+        show_nothing,
+        stop,
+        one_clock=True,
+        loss=lambda error: None,
+    )
+    assert whole.interrupted
+    assert whole.fates["verified"] == 1
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_interrupt_does_not_wait_for_the_shares() -> None:
+    def messages() -> Iterator[Heard]:
+        signal.raise_signal(signal.SIGTERM)
+        return iter(())
+
+    with pytest.raises(KeyboardInterrupt):
+        collect(
+            Settings(),
+            [Future()],
+            messages,
+            lambda standing: None,
+            lambda: None,
+            one_clock=True,
+            loss=lambda error: None,
+        )
+
+
+def test_the_seconds_of_shares_are_added_where_they_lie() -> None:
+    first, second = Seconds(), Seconds()
+    first.add(0.5, Second(sent=1))
+    second.add(0.5, Second(sent=10))
+    whole = collected(
+        Result(started=5.0, elapsed=1.0, seconds=first),
+        Result(started=6.0, elapsed=1.0, seconds=second),
+    )
+    assert [span.sent for span in whole.seconds] == [1, 10]
