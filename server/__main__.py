@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import functools
+import itertools
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from server import logs
 from server.counters import Counters
 from server.descriptors import raise_limit
 from server.listening import ListenError, Listeners, listen
+from server.origins import parse_origins
 from server.serving import serve
 from server.settings import Settings
 from server.tls import TLSError, server_context
@@ -27,7 +29,7 @@ from wire import frames
 from wire.address import DEFAULT_HOST, DEFAULT_PORT
 from wire.command import Command
 from wire.event_loop import new_event_loop
-from wire.values import Count, Origin, Size, Time
+from wire.values import Count, Size, Time, Token
 
 __all__ = ["main"]
 
@@ -36,6 +38,25 @@ DEFAULTS = Settings()
 option = functools.partial(cloup.option, show_envvar=True)
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Origins(click.ParamType[list[str]]):
+    """A list of origins, as browsers write them."""
+
+    name = "origin"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
+        """Return the origins.
+
+        Raises:
+            click.BadParameter: If one of them cannot match.
+        """
+        try:
+            return parse_origins(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @cloup.command(
@@ -91,10 +112,21 @@ FILE = click.Path(dir_okay=False, path_type=Path)
         "--origin",
         "origins",
         multiple=True,
-        type=Origin(any_=True),
-        help="Let pages of this origin connect too, such as https://example.org (repeatable; * "
-        "is all). Pages of this server and of this machine always may, files only where the "
-        "server listens on loopback alone.",
+        type=Origins(),
+        envvar="WSROLL_ORIGIN",
+        help="Let pages of this origin connect too, such as https://example.org (repeatable, or a "
+        "list with commas; * is all). Pages of this server and of this machine always may; pages "
+        "opened as files may where the server listens on loopback alone, and with null or "
+        "file://, whichever the browser sends.",
+    ),
+    option(
+        "--subprotocol",
+        "subprotocols",
+        multiple=True,
+        type=Token(),
+        envvar="WSROLL_SUBPROTOCOL",
+        help="Choose this subprotocol where a client offers it (repeatable; * is the first that "
+        "is offered).",
     ),
 )
 @cloup.option_group(
@@ -109,7 +141,8 @@ FILE = click.Path(dir_okay=False, path_type=Path)
         "--max-header-size",
         type=Size(),
         default=DEFAULTS.max_header_size,
-        help="Bytes in the head of a handshake; a larger one gets status 431.",
+        help="Bytes in the head of a handshake; a larger one gets status 431. Up to the default, a "
+        "line may have 8 KiB and a head 128 lines.",
     ),
     option(
         "--max-connections",
@@ -175,12 +208,24 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @cloup.version_option(
     package_name="wsroll", message=f"wsroll-server %(version)s (frames in {frames.LANGUAGE})"
 )
-def main(*, verbose: bool, quiet: bool, log_json: bool, workers: int, **options: Any) -> None:
+def main(
+    *,
+    verbose: bool,
+    quiet: bool,
+    log_json: bool,
+    workers: int,
+    origins: tuple[list[str], ...],
+    **options: Any,
+) -> None:
     """Answer each WebSocket request with the request and a random number from 1 to 100.
 
     Every option can be set by an environment variable as well: WSROLL_PORT for --port, and so on.
     """
-    settings = Settings(**options, workers=workers or os.cpu_count() or 1)
+    settings = Settings(
+        **options,
+        workers=workers or os.cpu_count() or 1,
+        origins=tuple(itertools.chain.from_iterable(origins)),
+    )
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     _check(settings)
     try:

@@ -318,6 +318,8 @@ class Connection(asyncio.Protocol):
             # To ask for the peer's address takes a system call.
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("%s: opened", self._peer())
+            if outcome.notice is not None:
+                logger.info("%s: %s", self._peer(), outcome.notice)
             self._wait(self._hub.settings.ping_interval, self._check_silence)
             self._write(outcome.response)
             if outcome.rest:

@@ -7,28 +7,33 @@ host agree, and only the host gives it away.
 """
 
 import functools
+import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
+from server.origins import ANY, FILES
 from wire.address import is_loopback
 
 __all__ = ["Gate"]
+
+# A host and a port (RFC 9112, section 3.2), or what cannot be misread as another host.
+_AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^][\s/?#@:\\]+))(?::[0-9]*)?")
 
 
 class Gate:
     """Decides on the ``Origin`` and ``Host`` of a request.
 
     Args:
-        origins: More origins to let in, such as ``https://example.org``; ``*`` stands for all,
-            and then hosts are not checked either.
-        local: Whether only this machine can connect. Then pages from files (whose origin is
-            ``null``) are let in, and the host must be this machine's.
+        origins: More origins to let in, as browsers write them; ``*`` stands for all, and then
+            hosts are not checked either.
+        local: Whether only this machine can connect. Then pages from files are let in, and the
+            host must be this machine's.
     """
 
     def __init__(self, origins: Collection[str], *, local: bool) -> None:
-        self._anything = "*" in origins
-        self._origins = {origin.rstrip("/").lower() for origin in origins}
-        self._hosts = {urlsplit(origin).hostname for origin in self._origins}
+        self._anything = ANY in origins
+        self._origins = frozenset(origins)
+        self._hosts = {urlsplit(origin).hostname for origin in origins}
         self._local = local
 
     def admits_host(self, host: str) -> bool:
@@ -45,7 +50,7 @@ class Gate:
         origin = origin.lower()
         if origin in self._origins:
             return True
-        if origin in ("null", "file://"):
+        if origin in FILES:
             return self._local
         scheme, _, authority = origin.partition("://")
         if scheme not in ("http", "https") or not authority:
@@ -56,10 +61,6 @@ class Gate:
 # The same few names come with every handshake, and parsing them is a tenth of its cost.
 @functools.lru_cache(256)
 def _host_name(authority: str) -> str:
-    """Return the host of ``host:port`` in lower case, without the brackets of IPv6."""
-    if "@" in authority or "[" in authority[1:]:
-        return ""
-    try:
-        return urlsplit(f"//{authority}").hostname or ""
-    except ValueError:
-        return ""
+    """Return the host of ``host:port`` in lower case, without the brackets of IPv6, or nothing."""
+    found = _AUTHORITY.fullmatch(authority)
+    return (found[1] or found[2]).lower() if found else ""

@@ -14,7 +14,7 @@ from binascii import b2a_base64
 from http import HTTPStatus
 from typing import NamedTuple
 
-from websockets.datastructures import MultipleValuesError
+from websockets.datastructures import Headers, MultipleValuesError
 from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
@@ -28,7 +28,7 @@ __all__ = ["Accepted", "OpeningHandshake", "Outcome", "Page", "Refused"]
 _END_OF_HEAD = b"\r\n\r\n"
 
 PLAIN_HEAD = re.compile(
-    rb"GET [!-~]+ HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ -~]*\r\n){4,64})\r\n"
+    rb"GET /[!-~]* HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ -~]*\r\n){4,64})\r\n"
 )
 """A head of few and short lines, all of it printable ASCII (RFC 9112, section 2.1). No two parts of
 this match the same bytes in two ways, so that it takes no longer than the head is long."""
@@ -54,6 +54,9 @@ NOT_PLAIN = {
     b"sec-websocket-key",  # a second one
 }
 
+UNSUPPORTED_BODY = "unsupported request body"
+"""What the library says of a Content-Length above 0."""
+
 ACCEPTED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: %b\r\n\r\n"
@@ -68,6 +71,8 @@ class Accepted(NamedTuple):
     """None if no extension was agreed on: until it is needed there need not be one."""
     rest: bytes
     """What came after the request: the first frames."""
+    notice: str | None = None
+    """What an operator should know of it, for the log."""
 
 
 class Page(NamedTuple):
@@ -107,6 +112,22 @@ class OpeningHandshake:
 
         After an outcome there is nothing more to receive.
         """
+        outcome = self._receive(data)
+        if outcome is not None and self._head.startswith(b"HEAD "):
+            # RFC 9110, section 9.3.2: the same without the body.
+            end = outcome.response.index(_END_OF_HEAD) + len(_END_OF_HEAD)
+            return outcome._replace(response=outcome.response[:end])
+        return outcome
+
+    def time_out(self) -> Refused:
+        """Return the refusal of a request that has not come in time."""
+        return _refuse(
+            HTTPStatus.REQUEST_TIMEOUT,
+            "timeout",
+            f"No complete request came within {self._hub.settings.open_timeout:g} seconds.",
+        )
+
+    def _receive(self, data: bytes) -> Outcome | None:
         head = self._head
         searched = max(0, len(head) - len(_END_OF_HEAD) + 1)
         head += data
@@ -126,14 +147,6 @@ class OpeningHandshake:
         if response is not None:
             return Accepted(response, None, rest)
         return answer(self._hub, request, rest)
-
-    def time_out(self) -> Refused:
-        """Return the refusal of a request that has not come in time."""
-        return _refuse(
-            HTTPStatus.REQUEST_TIMEOUT,
-            "timeout",
-            f"No complete request came within {self._hub.settings.open_timeout:g} seconds.",
-        )
 
 
 # The short way.
@@ -176,6 +189,11 @@ def _is_granted(hub: Hub, head: bytes) -> bool:
 
 # The library's way.
 
+_ABSOLUTE_TARGET = re.compile(r"(?:https?|wss?)://([^/?#]+)(?:(/[^#]*)|(\?[^#]*)?)", re.I)
+"""A request target with a host in it (RFC 9112, section 3.2.2), as clients send it to proxies."""
+
+_METHOD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) [!-~]+ HTTP/1\.[01]\r\n")
+
 
 def answer(hub: Hub, head: bytes, rest: bytes) -> Outcome:
     """Return the outcome of any request: the library knows all their kinds."""
@@ -185,7 +203,8 @@ def answer(hub: Hub, head: bytes, rest: bytes) -> Outcome:
         protocol.receive_data(head)
         events = protocol.events_received()
         if not events:
-            return _refuse_unparsed(protocol.handshake_exc)
+            assert protocol.handshake_exc is not None
+            return _answer_unparsed(hub, head, protocol.handshake_exc)
         request = events[0]
         assert isinstance(request, Request)
         return _decide(hub, protocol, request, rest)
@@ -200,6 +219,11 @@ def _decide(hub: Hub, protocol: ReplyProtocol, request: Request, rest: bytes) ->
         return _refuse(
             HTTPStatus.BAD_REQUEST, "malformed", f"The request has two values of {error}."
         )
+    absolute = _ABSOLUTE_TARGET.fullmatch(request.path)
+    if absolute:
+        # Section 3.2.2: its host counts, and not that of the header.
+        host = absolute[1]
+        request.path = absolute[2] or f"/{absolute[3] or ''}"
     # Browsers always send a Host, and the gate is there because of browsers.
     if host is not None and not hub.gate.admits_host(host):
         return _refuse(
@@ -207,12 +231,8 @@ def _decide(hub: Hub, protocol: ReplyProtocol, request: Request, rest: bytes) ->
             "host",
             f"The Host {host!r} is not this server's. To serve it, add an origin with that host.",
         )
-    if "Upgrade" not in request.headers:
-        if hub.site is not None:
-            return Page(hub.site.respond(request).serialize())
-        return Page(
-            plain_response(HTTPStatus.UPGRADE_REQUIRED, "Only WebSockets here.\n").serialize()
-        )
+    if not _asks_for_websocket(request.headers):
+        return _page(hub, request)
     if hub.stopping:
         return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "The server is stopping.")
     if hub.is_full:
@@ -234,24 +254,54 @@ def _decide(hub: Hub, protocol: ReplyProtocol, request: Request, rest: bytes) ->
     response = protocol.accept(request)
     if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         return Refused(response.serialize(), "malformed", _text_of(response))
+    notice = None
+    offered = request.headers.get_all("Sec-WebSocket-Protocol")
+    if offered and protocol.subprotocol is None:
+        notice = f"none of its subprotocols was chosen: {', '.join(offered)} (see --subprotocol)"
     if not protocol.extensions:
-        return Accepted(response.serialize(), None, rest)
+        return Accepted(response.serialize(), None, rest, notice)
     # A protocol of its own, because the library's parser would hold the request for as long as the
     # connection lives.
     opened = hub.new_protocol(OPEN)
     opened.extensions = protocol.extensions
-    return Accepted(response.serialize(), opened, rest)
+    return Accepted(response.serialize(), opened, rest, notice)
 
 
-def _refuse_unparsed(error: Exception | None) -> Refused:
+def _asks_for_websocket(headers: Headers) -> bool:
+    """Tell whether a request is an opening handshake, be it a bad one.
+
+    An offer of another protocol is no reason to refuse the request (RFC 9110, section 7.8).
+    """
+    offers = ",".join(headers.get_all("Upgrade")).lower().split(",")
+    return "websocket" in map(str.strip, offers) or (
+        "Upgrade" in headers and "Sec-WebSocket-Key" in headers
+    )
+
+
+def _page(hub: Hub, request: Request) -> Page:
+    if hub.site is not None:
+        return Page(hub.site.respond(request).serialize())
+    response = plain_response(HTTPStatus.UPGRADE_REQUIRED, "Only WebSockets here.\n")
+    response.headers["Upgrade"] = "websocket"
+    return Page(response.serialize())
+
+
+def _answer_unparsed(hub: Hub, head: bytes, error: Exception) -> Outcome:
+    """Answer what the library does not take for a request."""
     match error:
         case RequestLineTooLong():
             return _refuse(HTTPStatus.REQUEST_URI_TOO_LONG, "header size", f"{error}.")
         case HeaderLineTooLong() | TooManyHeaders():
             return _refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "header size", f"{error}.")
+    cause = error.__cause__
+    method = _METHOD.match(head)
+    if method and (isinstance(cause, NotImplementedError) or str(cause) == UNSUPPORTED_BODY):
+        if method[1] not in (b"GET", b"HEAD"):
+            return _page(hub, Request("/", Headers(), method[1].decode()))
+        return _refuse(HTTPStatus.BAD_REQUEST, "malformed", "A request here must have no body.")
     # Here the library would close without a response.
     response = plain_response(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
-    return Refused(response.serialize(), "malformed", str(error))
+    return Refused(response.serialize(), "malformed", f"{error}: {cause}")
 
 
 def _refuse(status: HTTPStatus, reason: str, text: str) -> Refused:

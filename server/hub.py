@@ -1,14 +1,17 @@
 """What the connections of one server process share: its settings, counts and rules."""
 
 import logging
+from collections.abc import Sequence
 
+from websockets import http11
 from websockets.protocol import CONNECTING, State
+from websockets.typing import Subprotocol
 
 from server.counters import Counters
 from server.deflate import DeflateFactory
 from server.gate import Gate
 from server.protocol import SHORT, Answer, AnswerShort, ReplyProtocol
-from server.settings import Settings
+from server.settings import DEFAULT_HEADER_SIZE, Settings
 from server.site import Site
 from wire.exchange import ENDINGS, make_reply
 from wire.frames import Answerer
@@ -39,6 +42,9 @@ class Hub:
         self.settings = settings
         self.counters = counters
         self.gate = Gate(settings.origins, local=local)
+        if settings.max_header_size > DEFAULT_HEADER_SIZE:
+            # Else the library's own limits, of a line and of the number of headers, come first.
+            http11.MAX_LINE_LENGTH = http11.MAX_NUM_HEADERS = settings.max_header_size
         self.site = Site(counters, lambda: self.draining) if settings.http else None
         self.draining = False
         """Whether new clients should go elsewhere."""
@@ -53,7 +59,7 @@ class Hub:
 
     def new_protocol(self, state: State = CONNECTING) -> ReplyProtocol:
         """Return the protocol of a connection in this state, between two messages."""
-        return ReplyProtocol(
+        protocol = ReplyProtocol(
             self._answer,
             self.answer_short,
             state=state,
@@ -61,6 +67,14 @@ class Hub:
             extensions=self._extensions,
             logger=library_logger,
         )
+        # As an argument, the library would bind it to the protocol, in a cycle.
+        protocol.select_subprotocol = self._select_subprotocol  # type: ignore[method-assign]
+        return protocol
+
+    def _select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Return the first subprotocol of the client that is one of ours (section 4.2.2)."""
+        ours = self.settings.subprotocols
+        return next((name for name in subprotocols if name in ours or "*" in ours), None)
 
     @property
     def compresses(self) -> bool:

@@ -5,7 +5,11 @@ from pathlib import Path
 
 from wire.address import DEFAULT_HOST, DEFAULT_PORT
 
-__all__ = ["Settings"]
+__all__ = ["DEFAULT_HEADER_SIZE", "Settings"]
+
+DEFAULT_HEADER_SIZE = 2**14
+"""Bytes in the head of a request: what Apache and nginx take at most by default is 8 KiB a line.
+The library has that limit too, and 128 lines; both go with a larger head."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +26,12 @@ class Settings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     origins: tuple[str, ...] = ()
+    """As browsers write them."""
+    subprotocols: tuple[str, ...] = ()
+    """Those that the server chooses from; ``*`` stands for any."""
 
     max_message_size: int = 2**20
-    max_header_size: int = 2**14
+    max_header_size: int = DEFAULT_HEADER_SIZE
     max_connections: int = 10_000
     open_timeout: float = 10.0
     ping_interval: float = 20.0

@@ -61,6 +61,10 @@ HERE = "localhost:{port}"
         ("localhost.strange.example", None, 403),
         ("localhost@strange.example", None, 403),
         ("[", None, 403),
+        ("[::1]strange.example", None, 403),
+        ("[::1]:{port}strange", None, 403),
+        ("localhost:x", None, 403),
+        (HERE, "http://[::1]strange.example", 403),
         ("", None, 403),
     ],
 )

@@ -73,6 +73,32 @@ def test_other_methods_are_not_allowed(plain: Running, method: str) -> None:
     assert header(head, "Allow") == "GET, HEAD"
 
 
+@pytest.mark.parametrize("header", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+def test_a_request_with_a_body(plain: Running, header: str) -> None:
+    """Another method is not allowed, with a body or without; a GET must have none."""
+    for method, expected in (("POST", 405), ("PUT", 405), ("GET", 400)):
+        with RawClient(plain.url) as client:
+            head = f"{method} / HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n"
+            client.send(head.encode() + b"5\r\nhello\r\n0\r\n\r\n")
+            status, _, body = client.read_response()
+        assert status == expected
+        assert b"no HTTP request" not in body
+
+
+def test_an_offer_of_http_2_is_ignored(plain: Running) -> None:
+    for path in ("/", "/healthz", "/metrics", "http://localhost/version"):
+        with RawClient(plain.url) as client:
+            lines = (
+                f"GET {path} HTTP/1.1",
+                "Host: localhost",
+                "Connection: Upgrade, HTTP2-Settings",
+                "Upgrade: h2c",
+                "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+            )
+            client.send("\r\n".join([*lines, "", ""]).encode())
+            assert client.read_response()[0] == 200, path
+
+
 def test_health_while_serving_and_while_stopping() -> None:
     """200, then 503 to someone who had connected before the signal."""
     with running() as server, server.connect() as client:

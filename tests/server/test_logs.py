@@ -1,13 +1,18 @@
 """The log's text, and that no line of it waits for a reader."""
 
+import contextlib
 import json
 import logging
+import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.logs import _JSONFormatter, _TextFormatter, printable
+from tests.server.raw import CLOSE, TEXT, RawClient, frame, handshake
+from tests.server.running import Running, running
 
 
 @given(st.text())
@@ -36,3 +41,57 @@ def test_a_record_with_any_character_is_one_printable_line(
     assert line.isprintable(), line
     if isinstance(formatter, _JSONFormatter):
         assert json.loads(line)["message"].isprintable()
+
+
+PLACES = {
+    "method": b"G%b / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "path": b"POST /%b HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "version": b"GET / HTTP/%b\r\nHost: localhost\r\n\r\n",
+    "header name": b"GET / HTTP/1.1\r\nHo%bst: localhost\r\n\r\n",
+    "Host": b"GET / HTTP/1.1\r\nHost: evil%b\r\n\r\n",
+    "Origin": handshake("localhost", "Origin: http://evil%b"),
+    "Upgrade": handshake().replace(b"Upgrade: websocket", b"Upgrade: websocket%b"),
+    "Connection": handshake().replace(b"Connection: Upgrade", b"Connection: %b"),
+    "version of the protocol": handshake().replace(b"Version: 13", b"Version: 1%b"),
+    "key": handshake().replace(b"Key: ", b"Key: %b"),
+    "subprotocol": handshake("localhost", "Sec-WebSocket-Protocol: a%b"),
+    "extension": handshake("localhost", "Sec-WebSocket-Extensions: a%b"),
+    "body": handshake("localhost", "Content-Length: %b"),
+}
+
+
+@pytest.mark.parametrize("head", PLACES.values(), ids=PLACES)
+def test_no_byte_of_a_request_reaches_the_log_raw(server: Running, head: bytes) -> None:
+    """Every byte, in every place: each line is one line, and printable."""
+    for byte in range(256):
+        with RawClient(server.url) as client, contextlib.suppress(ConnectionError):
+            client.send(head.replace(b"%b", bytes([byte])))
+            client.finish()
+            while client.socket.recv(2**16):
+                pass
+    check_log(server)
+
+
+def test_no_byte_of_a_frame_reaches_the_log_raw(server: Running) -> None:
+    for byte in range(256):
+        some = bytes([byte])
+        for data in (some * 9, frame(TEXT, some), frame(CLOSE, b"\x03\xe8" + some)):
+            with server.connect() as client, contextlib.suppress(ConnectionError):
+                client.send(data)
+                client.finish()
+                while client.socket.recv(2**16):
+                    pass
+    check_log(server)
+
+
+def check_log(server: Running) -> None:
+    """Check every line so far."""
+    for line in server.log.split("\n"):
+        assert line.isprintable(), repr(line)
+        assert re.match(r"\d\d:\d\d:\d\d |Listening on |$", line), repr(line)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with running("-v") as server:
+        yield server
