@@ -1,6 +1,7 @@
 """The schema that is published: reports keep to it, and it describes each of their fields."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
@@ -9,7 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cli_client.ledger.figures import ATTEMPTS, LATENCIES, LEDGER, MESSAGES
-from cli_client.reports.checks import parse_check
+from cli_client.reports.checks import COUNTS, TIMES, parse_check
+from cli_client.reports.checks import LATENCIES as LATENCY_CHECKS
 from cli_client.reports.schema import SCHEMA, Report
 from tests.cli_client.reports.samples import failing, interrupted, passing, recovered, unopened
 
@@ -98,3 +100,35 @@ def test_the_figures_have_the_names_of_the_schema() -> None:
     assert list(names["messages"]) == ["received", *MESSAGES]
     assert list(names["attempts"]) == list(ATTEMPTS)
     assert list(names["latency_ms"]) == list(LATENCIES)
+
+
+DEFINITIONS = """\
+- **FAIL**: a request wrong, missing or never sent; a message duplicate, late, unsolicited, or
+out of order; a breach of the protocol by the server (a wrong `Sec-WebSocket-Accept` is one); a
+connection given up for good; a check that does not hold; an equation that does not balance.
+- **RECOVERED**: else, if a handshake failed and a later one succeeded, a connection ended that
+we did not end (whatever its code), anything was sent again, or our Close was not answered.
+- **PASS**: nothing of all this.
+- requests = verified + wrong + missing + never sent.
+- messages received (counted where the protocol completes a message) = verified + wrong +
+duplicate + late + unsolicited (an out-of-order reply is verified and counted as out of order
+besides)
+- A message is *wrong* if it starts with the payload of a request in flight on its connection
+(longest match) without being its right reply, or if it stands in a gap that later right replies
+reveal, or if it is the one unmatched message left when a request times out.
+- Else it is *unsolicited*, and it settles nothing.
+- **Elapsed** is the time from the first request to the last reply
+"""
+
+
+def test_the_documentation_has_the_definitions_word_by_word() -> None:
+    words = " ".join((Path(__file__).parents[3] / "docs" / "report.md").read_text().split())
+    for definition in DEFINITIONS.replace("\n- ", "\n\n- ").split("\n\n"):
+        assert " ".join(definition.split()) in words
+
+
+def test_the_documentation_names_every_check() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "report.md").read_text()
+    for name in (*COUNTS, *TIMES, *LATENCY_CHECKS):
+        if name != "outage_total":
+            assert re.search(rf"`{name}\b", text), name
