@@ -22,9 +22,6 @@ from tests.simulation.wire import Attempt, Wire
 WATCHED = 0.25
 """Seconds within which the sender notices that a time is over."""
 
-PAUSE = 2.5
-"""Seconds that the sender may wait before it tries again."""
-
 _NUMBERED = re.compile(rb"(?s)(.*): ([1-9][0-9]?|100)\Z")
 
 FAULTS = ("wrong", "duplicate", "late", "unsolicited")
@@ -144,6 +141,7 @@ class Account:
         self.failed: list[Attempt] = []
         self.unsure: list[Attempt] = []
         """Attempts that were under way when the run ended."""
+        self.ended = max((at for attempt in wire.attempts for at in attempt.moments), default=0.0)
         for attempt in wire.attempts:
             self._enter(attempt, server.books.get(attempt.port))
         self.elsewhere: dict[bytes, list[Sent]] = defaultdict(list)
@@ -174,8 +172,9 @@ class Account:
             late = attempt.lost is not None and (
                 attempt.lost[1] - attempt.began > self.settings.connect_timeout - self.slack
             )
-            wrong = bool(book.head_end) and _taken_by(attempt, book.head_end) is not None
-            sure = gave_up or late or wrong or bool(attempt.taken)
+            whole = book.head_end or book.refusal_end
+            refused = bool(whole) and _taken_by(attempt, whole) is not None
+            sure = gave_up or late or refused
             (self.failed if sure else self.unsure).append(attempt)
             return
         link = Link(attempt, book, *opened)
@@ -500,8 +499,7 @@ class Account:
             if reach >= began:
                 sure = max(sure, start - reach)
             reach = max(reach, end)
-        last = max((attempt.failed_at or attempt.began for attempt in self.failed), default=0.0)
-        return sure, max(longest, last - reach + PAUSE)
+        return sure, max(longest, self.ended - reach)
 
     @property
     def silence(self) -> tuple[float, float]:
@@ -554,7 +552,5 @@ def _is_text(taken: Taken) -> bool:
 
 def _taken_by(attempt: Attempt, size: int) -> tuple[int, float] | None:
     """Return the order and the time of the delivery that brought so many bytes, if one did."""
-    for order, at, so_far in attempt.taken:
-        if so_far >= size:
-            return order, at
-    return None
+    place = bisect_left(attempt.taken, size, key=lambda taken: taken[2])
+    return attempt.taken[place][:2] if place < len(attempt.taken) else None

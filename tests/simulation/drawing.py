@@ -73,6 +73,7 @@ def _draw_settings(rng: random.Random) -> Settings:
     if rng.random() < 0.35:
         options["rate"] = rng.choice((5.0, 20.0, 100.0, 250.0))
         options["ramp"] = rng.choice((0.0, 0.0, 0.5))
+        options["messages"] = min(options["messages"], int(5 * options["rate"]))
     if rng.random() < 0.35:
         options["duration"] = rng.choice((0.3, 1.0, 2.0))
         if rng.random() < 0.6:

@@ -96,6 +96,8 @@ class Book:
     """How the handshake was answered: "open", or the way in which it failed."""
     head_end: int = 0
     """How many bytes the connection has carried with the whole 101; 0: there was none."""
+    refusal_end: int = 0
+    """How many bytes a whole refusal has; 0: there was none."""
     messages: list[Message] = field(default_factory=list)
     requests: list[tuple[float, bytes]] = field(default_factory=list)
     """What came, with its time."""
@@ -268,9 +270,11 @@ class ServerConnection(asyncio.Protocol):
                 f"HTTP/1.1 {argument} No\r\nServer: simulated\r\nContent-Length: 0\r\n"
                 "Connection: close\r\n\r\n".encode()
             )
+            self.book.refusal_end = self._offset
             self._later(0.0, self._transport.close)
         elif name == "garbage":
             self._write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+            self.book.refusal_end = self._offset
             self._later(0.0, self._transport.close)
         elif name == "half":
             self._write(b"HTTP/1.1 101 Switching Pro")
