@@ -65,6 +65,7 @@ class Link:
     taken: list[Taken] = field(default_factory=list)
     close_taken: int | None = None
     """The order in which the server's Close frame was taken."""
+    closed_at: float | None = None
     breach_taken: int | None = None
     close_written: int | None = None
     """The order in which the engine wrote its Close frame."""
@@ -192,7 +193,7 @@ class Account:
             if taken is not None:
                 link.taken.append(Taken(message.payload, message.opcode, *taken, message.what))
         if book.close is not None and (taken_at := _taken_by(attempt, book.close[0])):
-            link.close_taken = taken_at[0]
+            link.close_taken, link.closed_at = taken_at
         if book.breach is not None and (taken_at := _taken_by(attempt, book.breach)):
             link.breach_taken = taken_at[0]
 
@@ -429,8 +430,16 @@ class Account:
         return sum(len(sents) - 1 for sents in self.elsewhere.values())
 
     @property
-    def opened(self) -> int:
-        return len(self.links)
+    def opened(self) -> tuple[int, int]:
+        """How many connections opened, without and with those that the run's end came upon."""
+        caught = sum(
+            link.attempt.aborted
+            and link.close_written is None
+            and not link.sent
+            and link.gone_at == link.opened_at
+            for link in self.links
+        )
+        return len(self.links) - caught, len(self.links)
 
     def closes_by_server(self) -> Counter[int]:
         """Return the codes with which the server closed connections."""
@@ -487,19 +496,17 @@ class Account:
     @property
     def outage(self) -> tuple[float, float]:
         """The longest time without any open connection while requests are sent; and any."""
-        spans = sorted(
-            (link.opened_at, math.inf if link.gone_at is None else link.gone_at)
-            for link in self.links
-        )
         began = min((sent.at for link in self.links for sent in link.sent), default=math.inf)
-        sure, longest = 0.0, 0.0
-        reach = spans[0][1] if spans else 0.0
-        for start, end in spans[1:]:
-            longest = max(longest, start - reach)
-            if reach >= began:
-                sure = max(sure, start - reach)
-            reach = max(reach, end)
-        return sure, max(longest, self.ended - reach)
+        sure = longest = 0.0
+        open_until = closed_until = 0.0
+        for link in sorted(self.links, key=lambda link: link.opened_at):
+            if open_until >= began:
+                sure = max(sure, link.opened_at - open_until)
+            longest = max(longest, link.opened_at - closed_until)
+            gone_at = math.inf if link.gone_at is None else link.gone_at
+            open_until = max(open_until, gone_at)
+            closed_until = max(closed_until, gone_at if link.closed_at is None else link.closed_at)
+        return sure, max(longest, self.ended - closed_until)
 
     @property
     def silence(self) -> tuple[float, float]:
