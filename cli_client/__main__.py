@@ -501,7 +501,8 @@ def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -
         return outcome.fail(f"cannot write {error.filename or 'the responses'}: {reason(error)}")
     finally:
         progress.finish()
-    if not (result.fates["requests"] or result.interrupted or result.errors.count):
+    happened = result.interrupted or result.errors.count or result.missing_shares
+    if not (result.fates["requests"] or happened):
         why = f"{name_of(settings.file)} is empty" if settings.file else "the time is too short"
         return outcome.fail(f"nothing to send: {why}")
     return outcome.deliver(settings, result, started_at)

@@ -169,6 +169,13 @@ def test_no_colour_where_none_is_wanted(server_url: str, tmp_path: Path) -> None
     assert "\x1b[" not in on_a_terminal(command, tmp_path, NO_COLOR="1")
 
 
+def test_a_dumb_terminal_gets_neither_colours_nor_a_bar(server_url: str, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m cli_client {server_url} -q -n 1000"
+    shown = on_a_terminal(command, tmp_path, TERM="dumb")
+    assert "\x1b" not in shown
+    assert "PASS 1,000 of 1,000" in shown
+
+
 def test_no_bar_among_the_responses(server_url: str, tmp_path: Path) -> None:
     command = f"{sys.executable} -m cli_client {server_url} -r 1000 -n 500"
     shown = on_a_terminal(command, tmp_path)
@@ -195,6 +202,58 @@ def test_responses_are_there_as_soon_as_their_replies() -> None:
         assert sender.stdout.readline() == "Response for Request 0: 7\n"
         read.set()
         assert sender.communicate(timeout=60)[0] == "Response for Request 1: 7\n2\n"
+
+
+def test_responses_are_printed_without_what_a_terminal_would_obey() -> None:
+    async def answer(websocket: liars.ServerConnection) -> None:
+        async for _ in websocket:
+            await websocket.send("\x1b[2Jone\ntwo\u202e\x85é")
+
+    with serving(answer) as url:
+        done = send(url, "-n", 2, "--expect", "any")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Response for \\x1b[2Jone\\ntwo\\u202e\\x85é\n" * 2 + "2\n"
+    assert "2 of 2 replies counted, not matched" in done.stderr
+
+
+def test_a_binary_reply_is_printed_as_text() -> None:
+    async def answer(websocket: liars.ServerConnection) -> None:
+        async for _ in websocket:
+            await websocket.send(b"\xff\x9b2J\x00")
+
+    with serving(answer) as url:
+        done = send(url, "-n", 1, "--expect", "any", "--binary")
+    assert done.stdout == "Response for \\xff\\x9b2J\\x00\n1\n"
+
+
+def test_a_reader_that_leaves_does_not_cost_the_report(server_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    command = f"{sys.executable} -m cli_client {server_url} -n 1M --json {path} | head -n 1"
+    done = subprocess.run(["sh", "-c", command], text=True, capture_output=True, timeout=60)
+    assert done.stdout == "Response for Request 0: " + done.stdout.split()[-1] + "\n"
+    found = json.loads(path.read_text())
+    jsonschema.validate(found, SCHEMA)
+    assert found["verdict"] == "interrupted"
+    assert found["ledger"]["never_sent"] > 0
+    assert "their reader is gone" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_full_responses_do_not_cost_the_report(
+    server_url: str, tmp_path: Path, processes: int
+) -> None:
+    path = tmp_path / "report.json"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, server_url, "-n", "5000", "--processes", str(processes), "--json", path],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert "cannot write the responses: No space left on device" in done.stderr.splitlines()
+    assert json.loads(path.read_text())["ledger"]["verified"] == 5000
 
 
 @pytest.mark.parametrize(
