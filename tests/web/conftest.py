@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 FILE = (Path(__file__).parents[2] / "web" / "index.html").as_uri()
+
+# Ten thousand replies take seconds on a machine that does other things as well.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from wire.private_server import private_server
 
 DOCS = Path(__file__).parents[2] / "docs"
 SHOTS = {
-    "before": {"viewport": {"width": 720, "height": 480}},
-    "after": {"viewport": {"width": 720, "height": 480}},
-    "dark": {"viewport": {"width": 720, "height": 480}, "color_scheme": "dark"},
-    "bulk": {"viewport": {"width": 720, "height": 920}},
-    "phone": {"viewport": {"width": 320, "height": 560}},
+    "before": {"viewport": {"width": 720, "height": 600}},
+    "after": {"viewport": {"width": 720, "height": 600}},
+    "dark": {"viewport": {"width": 720, "height": 600}, "color_scheme": "dark"},
+    "forced": {"viewport": {"width": 720, "height": 600}, "forced_colors": "active"},
+    "bulk": {"viewport": {"width": 720, "height": 1320}},
+    "phone": {"viewport": {"width": 320, "height": 700}},
 }
 
 
@@ -30,9 +31,9 @@ def main() -> None:
             expect(page.locator("#state")).to_contain_text("Connected")
             if name != "before":
                 page.click("#send")
-                expect(page.locator("#response strong")).to_be_visible()
+                expect(page.locator("#counts")).to_contain_text("1 as expected")
             if name == "bulk":
-                page.click("summary")
+                page.click("#more summary")
                 page.click("#bulk")
                 expect(page.locator("#result")).to_contain_text("p99")
             page.screenshot(path=DOCS / f"page-{name}.png")

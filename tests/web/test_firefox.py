@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from tests.cli_client import liars
 from tests.conftest import ServerProcess, skip_unless_ci
@@ -71,7 +72,7 @@ def test_the_server_goes_and_comes_back(page: Firefox, server: ServerProcess) ->
     page.wait_for_text("#state", "^Connected to")
     server.kill()
     page.wait_for_text("#state", "was lost")
-    assert page.evaluate("document.querySelector('#send').disabled") is True
+    assert page.evaluate("document.querySelector('#send').ariaDisabled") == "true"
     server.start()
     page.wait_for_text("#state", "^Connected to")
 
@@ -82,7 +83,43 @@ def test_a_lie_is_shown_as_an_error(page: Firefox, lie: object) -> None:
         page.goto(f"{FILE}?server={url}")
         page.wait_for_text("#state", "^Connected to")
         page.evaluate("document.querySelector('#send').click()")
-        page.wait_for_text("#response", "^Wrong reply")
+        page.wait_for_text("#response", "^Not as expected: ")
+        page.goto("about:blank")
+
+
+def test_the_focus_stays_where_it_is(page: Firefox, server: ServerProcess) -> None:
+    page.goto(server.page)
+    page.wait_for_text("#state", "^Connected to")
+    page.evaluate("document.querySelector('#send').focus()")
+    server.kill()
+    page.wait_for_text("#state", "was lost")
+    assert page.evaluate("document.activeElement.id") == "send"
+
+
+def test_a_path_that_swallows_everything_is_noticed(page: Firefox, server: ServerProcess) -> None:
+    page.goto(server.page)
+    page.wait_for_text("#state", "^Connected to")
+    page.evaluate("(Connection.SILENCE = 100, Connection.SIGN_TIMEOUT = 1_000)")
+    page.evaluate("document.querySelector('#send').click()")
+    page.wait_for_text("#response", RESPONSE.format(0))
+    server.pause()
+    page.wait_for_text("#state", "Nothing came back for")
+    server.resume()
+    page.wait_for_text("#state", "^Connected to")
+
+
+def test_messages_that_come_unasked_are_counted(page: Firefox) -> None:
+    async def greeting(websocket: ServerConnection) -> None:
+        await websocket.send("Welcome")
+        async for message in websocket:
+            await websocket.send(message)
+
+    with liars.serving(greeting) as url:
+        page.goto(f"{FILE}?server={url}&check=echo")
+        page.wait_for_text("#unasked", "^Not asked for: “Welcome”$")
+        page.evaluate("document.querySelector('#send').click()")
+        page.wait_for_text("#response", "^Response for Request 0: the same$")
+        page.wait_for_text("#counts", "^Messages: 1 sent, 1 as expected, 1 unasked$")
         page.goto("about:blank")
 
 
