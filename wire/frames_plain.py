@@ -142,11 +142,12 @@ def split(first_byte: int, data: bytes | bytearray | memoryview) -> tuple[list[b
 def check(requests: list[bytes], replies: list[bytes]) -> list[int]:
     """Return the number in each reply, up to the first that is not right to its request.
 
-    A reply is right if it is the request, ``: `` and a number from 1 to 100 without leading zeros.
+    A reply is right if it is the request, ``: `` and a number from 1 to 100 without leading zeros,
+    and bytes itself: a subclass stands for a message of another kind.
     """
     numbers: list[int] = []
     for request, reply in zip(requests, replies, strict=False):
-        if not reply.startswith(request):
+        if not reply.startswith(request) or type(reply) is not bytes:
             break
         number = _NUMBERS.get(reply[len(request) :])
         if number is None:

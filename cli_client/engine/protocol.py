@@ -1,32 +1,27 @@
 """The protocol of the sender's end: requests to frames, frames to replies, without I/O.
 
 The library's ``ClientProtocol`` (RFC 6455) with a short way past its parser and its serializer for
-the frames that nearly all are: whole messages of less than 126 bytes. What is used of the
-library without being documented: ``recv_frame`` (called for each frame, in order),
-``reader.buffer`` (what its parser has not consumed), ``writes`` (what is to be sent) and
-``apply_mask``. The project's dependencies bound its version.
+the frames that nearly all are, many at a time (``wire/frames.py``). What is used of the library
+without being documented: ``recv_frame`` (called for each frame, in order), ``reader.buffer`` (what
+its parser has not consumed) and ``writes`` (what is to be sent). The project's dependencies bound
+its version.
 """
 
 import os
-from collections.abc import Sequence
 
 from websockets.client import ClientProtocol
-from websockets.frames import (  # type: ignore[attr-defined]
-    Frame,
-    Opcode,
-    apply_mask,
-)
+from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 
 from cli_client.engine.corpus import Fragmented
 from cli_client.ledger.expectation import OtherKind
 from cli_client.settings import LARGEST_REQUEST
+from wire.frames import pack, split
 
 __all__ = ["RequestProtocol"]
 
 FINAL = 0x80
-MASKED = 0x80
-LIMIT = 126
+SHORT_LIMIT = 126
 """From this length on, a frame's header has further bytes (RFC 6455, section 5.2)."""
 
 LARGEST_REPLY = 4 * LARGEST_REQUEST
@@ -44,7 +39,6 @@ class RequestProtocol(ClientProtocol):
         super().__init__(*args, max_size=LARGEST_REPLY, **options)  # type: ignore[arg-type]
         self._kind = Opcode.BINARY if binary else Opcode.TEXT
         self._first_byte = FINAL | self._kind
-        self._headers = [bytes([self._first_byte, MASKED | length]) for length in range(LIMIT)]
         self._replies: list[bytes] = []
         self._between_frames = False
         self._message: bytearray | None = None
@@ -58,19 +52,14 @@ class RequestProtocol(ClientProtocol):
         replies, self._replies = self._replies, []
         return replies
 
-    def send_requests(self, requests: Sequence[bytes]) -> None:
+    def send_requests(self, requests: list[bytes]) -> None:
         """Send each request as a message; data_to_send() gives the frames."""
-        write = self.writes.append
-        # One call for the keys of all frames; each is fresh and unpredictable (section 5.3).
-        keys = os.urandom(4 * len(requests))
-        for place, request in enumerate(requests):
-            if len(request) < LIMIT and type(request) is bytes and not self.extensions:
-                key = keys[4 * place : 4 * place + 4]
-                write(self._headers[len(request)])
-                write(key)
-                write(apply_mask(request, key))
-            else:
+        if self.extensions or Fragmented in map(type, requests):
+            for request in requests:
                 self._send_at_length(request)
+        else:
+            # Each key is fresh and unpredictable (section 5.3).
+            self.writes.append(pack(self._first_byte, requests, os.urandom(4 * len(requests))))
 
     def _send_at_length(self, request: bytes) -> None:
         first, *others = request.fragments() if isinstance(request, Fragmented) else (request,)
@@ -81,7 +70,7 @@ class RequestProtocol(ClientProtocol):
 
     def receive_data(self, data: bytes | bytearray) -> None:
         """Take in what came from the network."""
-        if self._between_frames and self.state is OPEN:
+        if self._between_frames:
             taken = self._take_short(data)
             if taken == len(data):
                 return
@@ -109,7 +98,7 @@ class RequestProtocol(ClientProtocol):
         if self.state is OPEN and self._message is None and not self.extensions:
             buffer = self.reader.buffer
             # Not for a long one, since this copies the whole of the buffer.
-            if len(buffer) > 1 and buffer[1] < LIMIT:
+            if len(buffer) > 1 and buffer[1] < SHORT_LIMIT:
                 del buffer[: self._take_short(buffer)]
             self._between_frames = not buffer
 
@@ -118,18 +107,10 @@ class RequestProtocol(ClientProtocol):
 
         That text is UTF-8 shows when it is checked.
         """
-        collect, first_byte = self._replies.append, self._first_byte
-        before = len(self._replies)
-        data = bytes(data)
-        start, size = 0, len(data)
-        while size - start >= 2 and data[start] == first_byte:
-            end = start + 2 + data[start + 1]
-            if data[start + 1] >= LIMIT or end > size:
-                break
-            collect(data[start + 2 : end])
-            start = end
-        self.received += len(self._replies) - before
-        return start
+        messages, taken = split(self._first_byte, data)
+        self._replies += messages
+        self.received += len(messages)
+        return taken
 
 
 _CONTROL = (Opcode.CLOSE, Opcode.PING, Opcode.PONG)

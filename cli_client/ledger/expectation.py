@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from cli_client.settings import Expected
+from wire import frames
 from wire.exchange import WrongReplyError, check_reply, request_of
 
 __all__ = ["Expectation", "Key", "OtherKind", "WrongReplyError", "expectation"]
@@ -54,6 +55,23 @@ class Expectation:
     """Return whether a right reply is the last to its request, not a part of the answer."""
     is_push: Callable[[bytes], bool] = lambda message: False
     """Return whether a message that answers no request is one that the service may push."""
+
+    def check_in_order(self, requests: list[bytes], replies: list[bytes]) -> list[int]:
+        """Return the numbers in the replies, as ``check`` does, up to the first that is not right.
+
+        A reply of the other kind is not right.
+        """
+        if self.check is check_reply:
+            return frames.check(requests, replies)
+        numbers: list[int] = []
+        for request, reply in zip(requests, replies, strict=False):
+            if type(reply) is not bytes:
+                break
+            try:
+                numbers.append(self.check(request, reply))
+            except WrongReplyError:
+                break
+        return numbers
 
     def difference(self, request: bytes, reply: bytes) -> str:
         """Say why a reply is not the right one to a request, and where it differs."""

@@ -9,6 +9,7 @@ beside it.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from cli_client.ledger.expectation import Key, WrongReplyError
 from cli_client.ledger.keyed import KeyedRequests, Memory
@@ -149,15 +150,13 @@ class Lane:
         Returns:
             Whether they are. If not, nothing has been done.
         """
-        if len(messages) > len(queue) or set(map(type, messages)) != {bytes}:
-            return False
-        requests = [queue.popleft() for _ in messages]
+        requests = [*islice(queue, len(messages))]
         payloads = [request.payload for request in requests]
-        try:
-            numbers = list(map(self._check, payloads, messages))
-        except WrongReplyError:
-            queue.extendleft(reversed(requests))
+        numbers = self._expectation.check_in_order(payloads, messages)
+        if len(numbers) < len(messages):
             return False
+        for _ in messages:
+            queue.popleft()
         self._answered.extend(payloads)
         if self.resent:
             self.resent -= sum(request.attempt > 1 for request in requests)

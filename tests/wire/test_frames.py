@@ -197,6 +197,15 @@ def test_checking_stops_at_the_first_reply_that_is_not_right(twin: Any, wrong: b
     assert twin.check(requests, [b"Request 0: 5", wrong, b"Request 2: 6"]) == [5]
 
 
+class OtherKind(bytes):
+    """Stands for a message of another kind."""
+
+
+def test_checking_stops_at_a_message_of_another_kind(twin: Any) -> None:
+    replies = [b"a: 5", OtherKind(b"b: 6"), b"c: 7"]
+    assert twin.check([b"a", b"b", b"c"], replies) == [5]
+
+
 # Both twins.
 
 
