@@ -97,12 +97,18 @@ def page(report: Report) -> str:
         stalls=[stall_line(stall) for stall in report["stalls"]],
         closer=closer,
         close_reason=close_reason,
-        numbers=report["numbers"] and numbers(report["numbers"]),
+        numbers=_numbers(report),
         unlisted=report["error_count"] - sum(error["count"] for error in report["errors"]),
         charts=drawn,
-        points=points,
+        points=points if any(point.sent or point.errors for point in points) else [],
         seconds_each=points[1].second - points[0].second if len(points) > 1 else 1,
     )
+
+
+def _numbers(report: Report) -> str:
+    """Return how evenly the numbers of the replies were drawn, if there are any."""
+    found = report["numbers"]
+    return numbers(found) if found and found["replies"] else ""
 
 
 def _latency_columns(report: Report) -> dict[str, Any]:
