@@ -6,9 +6,8 @@ import sys
 import click
 import cloup
 
-from wire.address import DEFAULT_URL
+from wire.address import DEFAULT_URL, complete_url
 from wire.command import Command
-from wire.values import URL
 
 __all__ = ["main"]
 
@@ -18,7 +17,6 @@ NO_QT = "wsroll-desktop: the window needs Qt, which is not installed: pip instal
 @cloup.command(name="wsroll-desktop", cls=Command)
 @cloup.argument(
     "url",
-    type=URL,
     required=False,
     help=f"The server; without it the last one, at first {DEFAULT_URL}.",
 )
@@ -31,6 +29,11 @@ NO_QT = "wsroll-desktop: the window needs Qt, which is not installed: pip instal
 )
 def main(url: str | None, settings_file: str | None) -> int:
     """Open a window that sends a request at each press and shows the response."""
+    if url is not None:
+        try:
+            url = complete_url(url)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="URL") from None
     if any(importlib.util.find_spec(name) is None for name in ("PySide6", "qasync")):
         click.echo(NO_QT, err=True)
         return 1

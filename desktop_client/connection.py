@@ -1,4 +1,4 @@
-"""The connection: a state machine that keeps one WebSocket open and asks one thing at a time.
+"""The connection: a state machine that keeps one WebSocket open and sends and receives on it.
 
             open                 handshake done
 DISCONNECTED ──→ CONNECTING ──────────────────→ CONNECTED
@@ -8,52 +8,59 @@ DISCONNECTED ──→ CONNECTING ───────────────�
      ↑         the server or the network went       CLOSING
      └─────────────────────────────────────────────────┘
 
-Unless closed on purpose it tries again from DISCONNECTED by itself, after waits that grow.
+It tries again from DISCONNECTED after waits that grow, unless it was closed on purpose or the
+failure cannot heal (a bad certificate, a login that is refused, a server without WebSocket).
 
-Requests are strictly one at a time: the next leaves the queue when the reply to the one before
-was checked. A message that is no right reply to the one request that is due ends the connection,
-since nothing that follows it could be told apart; so no reply is ever taken for another's. What
-was not answered is never sent again by itself.
+A message that is no reply to a waiting request is passed on and changes nothing: the request waits
+until its own reply comes or its time-out ends the waiting. What was not answered is never sent
+again by itself.
 """
 
 import asyncio
 import enum
-import errno
 import random
-import socket
-import ssl
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections import deque
 from typing import NoReturn
 
 from PySide6.QtCore import QObject, Signal
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import (
-    ConnectionClosed,
-    InvalidHandshake,
-    InvalidStatus,
-)
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.frames import Close
 
+from desktop_client.pairing import (
+    Check,
+    Kind,
+    Message,
+    Pairing,
+    Waiting,
+    looks_like_ours,
+    one_line,
+)
 from desktop_client.target import Target
 from desktop_client.transcript import Direction, Entry
-from wire.exchange import WrongReplyError, check_reply
+from wire.failure import Cause, Failure, explain
+from wire.tls import TLSError
 
-__all__ = ["Connection", "Exchange", "Refused", "State"]
+__all__ = ["Connection", "Refused", "State"]
 
 OPEN_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 2.0
 REPLY_TIMEOUT = 30.0
-MAX_REPLY = 16 * 2**20
+SEND_TIMEOUT = 30.0
+"""Seconds after which a server that reads nothing is given up; a ping would wait behind it."""
+MAX_MESSAGE = 16 * 2**20
 MAX_QUEUE = 100
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 15.0
 
+LONGEST_TURN = 0.01
+"""Seconds that arriving messages may take from the event loop before the window has its turn."""
+
 # RFC 6455, section 7.4.1
 NORMAL_CLOSURE = 1000
-PROTOCOL_ERROR = 1002
+INTERNAL_ERROR = 1011
 
 
 class State(enum.Enum):
@@ -65,53 +72,33 @@ class State(enum.Enum):
     CLOSING = enum.auto()
 
 
-@dataclass(frozen=True)
-class Exchange:
-    """A request with its right reply.
-
-    Attributes:
-        request: What was sent.
-        number: The number at the end of the reply.
-        round_trip: Seconds from sending the one to having the other.
-    """
-
-    request: str
-    number: int
-    round_trip: float
-
-
 class Refused(Exception):  # noqa: N818 -- an answer to the caller, no fault
-    """A request that was not taken; the text says why."""
+    """A message that was not taken; the text says why."""
 
 
-class _BreachError(Exception):
-    """The peer broke the exchange, so the connection has to go."""
-
-
-@dataclass
-class _Due:
-    """The one request whose reply is awaited."""
-
-    text: str
-    payload: bytes
-    when: datetime
-    started: float
+class _NotReadError(Exception):
+    """The server reads nothing of what is sent to it."""
 
 
 class Connection(QObject):
-    """Keeps a WebSocket open to a target and exchanges requests for replies.
+    """Keeps a WebSocket open to a target, and exchanges messages on it.
 
     Every method must be called while the event loop runs.
 
     Signals:
-        changed: The state, its reason, the time of the next try or the queue is another.
-        replied: An ``Exchange`` is complete: the reply has been checked.
-        logged: An ``Entry`` for the transcript: each exchange, close and error.
-        troubled: A text for the user: a reply that is wrong, or will never come.
+        changed: The state, its reason, the time of the next try or what waits is another.
+        arrived: An ``Arrival``: a message has come, and was checked.
+        logged: An ``Entry`` for the conversation: each message, opening, close and error.
+        troubled: A text for the user: a request that was not answered in time.
+
+    Attributes:
+        failure: Why the last attempt to connect failed, until one succeeds.
+        unasked: How many messages came on this connection that no request had asked for.
+        is_foreign: Whether the first message that the server sent does not look like ours.
     """
 
     changed = Signal()
-    replied = Signal(object)
+    arrived = Signal(object)
     logged = Signal(object)
     troubled = Signal(str)
 
@@ -120,24 +107,52 @@ class Connection(QObject):
         self.state = State.DISCONNECTED
         self.target: Target | None = None
         self.reason = ""
-        self.no_server = False
+        self.failure: Failure | None = None
         self.next_try: float | None = None
         self.subprotocol = ""
+        self.unasked = 0
+        self.is_foreign = False
+        self._pairing = Pairing(Check.NUMBER)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._queue: asyncio.Queue[str] = asyncio.Queue(MAX_QUEUE)
-        self._due: _Due | None = None
-        self._answered = asyncio.Event()
+        self._unsent: deque[Message] = deque()
+        self._has_unsent = asyncio.Event()
+        self._timers: dict[Waiting, asyncio.TimerHandle] = {}
         self._hurry = asyncio.Event()
         self._proven = False
+        self._has_received = False
+
+    @property
+    def check(self) -> Check:
+        """What a right reply is."""
+        return self._pairing.check
+
+    @check.setter
+    def check(self, check: Check) -> None:
+        if check is not self.check:
+            self._pairing.check = check
+            if check is Check.OFF:
+                self._stop_timers()
+            self.is_foreign = False
+            self.changed.emit()
 
     @property
     def waiting(self) -> int:
-        """How many requests have no reply yet."""
-        return self._queue.qsize() + (self._due is not None)
+        """How many messages are still to be sent, or have no reply yet."""
+        return len(self._unsent) + len(self._pairing)
+
+    @property
+    def oldest(self) -> Waiting | None:
+        """The request that has waited longest for its reply."""
+        return self._pairing.oldest
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a message that is sent now goes out at once."""
+        return self.state is State.CONNECTED
 
     @property
     def is_open(self) -> bool:
-        """Whether it is to be connected, be it that it waits for the next try."""
+        """Whether it is to be connected, even while it waits for the next try."""
         return any(not task.cancelling() for task in self._tasks)
 
     @property
@@ -148,11 +163,16 @@ class Connection(QObject):
     def open(self, target: Target) -> None:
         """Connect to a target and stay connected; a connection to another is closed first."""
         self._cancel()
+        if self.target is None or self.target.url != target.url:
+            self._has_received = False
         self.target = target
+        self.failure = None
+        self.is_foreign = False
         before = set(self._tasks)
         task = asyncio.get_running_loop().create_task(self._keep_open(target, before))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._on_task_done)
+        self.changed.emit()
 
     def close(self) -> None:
         """Close the connection and stay disconnected."""
@@ -168,45 +188,57 @@ class Connection(QObject):
         if self._tasks:
             await asyncio.wait(set(self._tasks))
 
-    def send(self, text: str) -> None:
-        """Send a request; behind others that wait for their replies it queues.
+    def send(self, message: Message) -> None:
+        """Send a message; while it connects, once it is connected.
 
         Raises:
-            Refused: If there is no connection, the queue is full, or the text is no Unicode.
+            Refused: If there is no connection, too many messages wait, or the text is not Unicode.
         """
-        if self.state is not State.CONNECTED:
+        if not self.is_open:
             raise Refused(self.tr("Not sent: there is no connection."))
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise Refused(
-                self.tr("Not sent: the message has half of a surrogate pair in it.")
-            ) from None
-        try:
-            self._queue.put_nowait(text)
-        except asyncio.QueueFull:
+        if isinstance(message, str):
+            try:
+                message.encode()
+            except UnicodeEncodeError:
+                raise Refused(
+                    self.tr("Not sent: the message has half of a surrogate pair in it.")
+                ) from None
+        if self.waiting >= MAX_QUEUE:
             raise Refused(
                 self.tr("Not sent: {n} requests already wait for their replies.").format(
                     n=self.waiting
                 )
-            ) from None
+            )
+        self._unsent.append(message)
+        self._has_unsent.set()
+        if self.state is State.DISCONNECTED:
+            self.try_now()
+        self.changed.emit()
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
         self.changed.emit()
 
     def _cancel(self) -> None:
+        self._drop_unsent()
         for task in self._tasks:
             task.cancel()
         if self._tasks and self.state is State.CONNECTED:
             self._set(State.CLOSING)
 
-    def _set(self, state: State, reason: str = "", *, wait: float | None = None) -> None:
+    def _set(self, state: State, reason: str | None = None, *, wait: float | None = None) -> None:
+        """Enter a state; the last reason stays until there is another."""
         self.state = state
-        self.reason = reason
+        if reason is not None:
+            self.reason = reason
         self.next_try = None if wait is None else time.monotonic() + wait
         self.changed.emit()
 
     async def _keep_open(self, target: Target, before: set[asyncio.Task[None]]) -> None:
-        """Connect again and again, until cancelled."""
+        """Connect again and again, until cancelled or until that is in vain."""
         failures = 0
+        was_connected = False
+        reason = ""
         try:
             if before:
                 await asyncio.wait(before)
@@ -217,11 +249,15 @@ class Connection(QObject):
                 try:
                     reason = await self._connect(target)
                 except Exception as error:
-                    reason = self._explain(error)
-                    self.no_server = _is_refusal(error)
-                    self._log(reason)
+                    self.failure = self._explain(target, error)
+                    reason = self.failure.text
+                    self._log(reason, is_trouble=True)
+                    if self._drop_unsent():
+                        reason = self.tr("not sent: {reason}").format(reason=reason)
+                    if _is_lasting(self.failure, error, was_connected):
+                        return
                 else:
-                    self.no_server = False
+                    was_connected = True
                 failures = 0 if self._proven else failures + 1
                 # Half fixed, half random: clients that lost one server do not return all at once.
                 wait = min(LONGEST_WAIT, FIRST_WAIT * 2**failures) * random.uniform(0.5, 1.0)
@@ -231,50 +267,65 @@ class Connection(QObject):
                         await self._hurry.wait()
                 except TimeoutError:
                     pass
+        except asyncio.CancelledError:
+            reason = ""
+            self.failure = None
+            raise
         finally:
-            self.no_server = False
-            self._set(State.DISCONNECTED)
+            self._set(State.DISCONNECTED, reason)
 
     async def _connect(self, target: Target) -> str:
-        """Connect once, exchange until that ends, and return what ended it."""
+        """Connect once, exchange messages until that ends, and return what ended it."""
         # Reading the system's certificates takes a while, so not on the thread of the window.
         options = await asyncio.to_thread(target.connect_options)
-        websocket = await connect(
+        websocket = await _Connect(
             target.url,
             open_timeout=OPEN_TIMEOUT,
-            max_size=MAX_REPLY,
+            max_size=MAX_MESSAGE,
             compression=None,
             proxy=None,
             **options,
         )
         opened = time.monotonic()
         code = NORMAL_CLOSURE
+        lost: Waiting | None = None
         try:
             self.subprotocol = websocket.subprotocol or ""
-            self._set(State.CONNECTED)
-            self._log(self.tr("connected to {url}").format(url=target.url))
+            self.failure = None
+            self.unasked = 0
+            self._set(State.CONNECTED, "")
+            chosen = self.tr(", subprotocol {name}").format(name=self.subprotocol)
+            self._log(
+                self.tr("connected to {url}").format(url=target.public_url)
+                + (chosen if self.subprotocol else "")
+            )
             await self._exchange(websocket)
         except ConnectionClosed as error:
+            self._drop_unsent()
             reason = self._explain_close(error)
-        except _BreachError as error:
+        except _NotReadError as error:
+            self._drop_unsent()
             reason = str(error)
-            code = PROTOCOL_ERROR
-            self.troubled.emit(reason)
+            code = INTERNAL_ERROR
         except asyncio.CancelledError:
-            self._log(self.tr("disconnected"))
+            self._log(self.tr("closed by you"))
             raise
         finally:
             self._proven |= time.monotonic() - opened > LONGEST_WAIT
             self._set(State.CLOSING)
-            self._give_up_requests()
+            lost = self._give_up_requests()
             await _close(websocket, code)
-        self._log(reason)
+        self._log(reason, is_trouble=True)
+        if lost is not None:
+            reason = self.tr("{reason}, before the reply to “{request}” came").format(
+                reason=reason, request=one_line(lost.request, 60)
+            )
         return reason
 
     async def _exchange(self, websocket: ClientConnection) -> NoReturn:
-        """Ask and listen until one of the two ends, and raise what ended it."""
+        """Send and listen until one of the two ends, and raise what ended it."""
         halves = {
-            asyncio.create_task(self._ask(websocket)),
+            asyncio.create_task(self._send(websocket)),
             asyncio.create_task(self._listen(websocket)),
         }
         try:
@@ -287,117 +338,160 @@ class Connection(QObject):
             half.result()
         raise AssertionError("neither half returns")
 
-    async def _ask(self, websocket: ClientConnection) -> None:
+    async def _send(self, websocket: ClientConnection) -> NoReturn:
+        loop = asyncio.get_running_loop()
         while True:
-            text = await self._queue.get()
-            self._answered.clear()
-            self._due = _Due(text, text.encode(), datetime.now(UTC), time.perf_counter())
+            while not self._unsent:
+                self._has_unsent.clear()
+                await self._has_unsent.wait()
+            message = self._unsent.popleft()
+            waiting = self._pairing.add(message, time.perf_counter())
+            if waiting is not None:
+                self._timers[waiting] = loop.call_later(REPLY_TIMEOUT, self._on_timeout, waiting)
+            self.logged.emit(Entry(Direction.OUT, message))
             try:
-                async with asyncio.timeout(REPLY_TIMEOUT):
-                    await websocket.send(text)
-                    await self._answered.wait()
+                async with asyncio.timeout(SEND_TIMEOUT):
+                    await websocket.send(message)
             except TimeoutError:
-                raise _BreachError(
-                    self.tr("no reply within {n} seconds").format(n=int(REPLY_TIMEOUT))
+                raise _NotReadError(
+                    self.tr("the server has read nothing for {n} s").format(n=int(SEND_TIMEOUT))
                 ) from None
+            self.changed.emit()
 
-    async def _listen(self, websocket: ClientConnection) -> None:
+    async def _listen(self, websocket: ClientConnection) -> NoReturn:
+        turn = time.perf_counter()
         while True:
             message = await websocket.recv()
             now = time.perf_counter()
-            is_binary = isinstance(message, bytes)
-            payload = message if isinstance(message, bytes) else message.encode()
-            message = payload.decode(errors="backslashreplace")
-            due, self._due = self._due, None
-            if due is None:
-                self._log(
-                    self.tr("unasked message"),
-                    direction=Direction.IN,
-                    reply=message,
-                    bytes_in=len(payload),
-                )
-                raise _BreachError(self.tr("a message came that no request had asked for"))
-            entry = {
-                "when": due.when,
-                "direction": Direction.BOTH,
-                "request": due.text,
-                "reply": message,
-                "bytes_out": len(due.payload),
-                "bytes_in": len(payload),
-                "round_trip": now - due.started,
-            }
-            try:
-                if is_binary:
-                    raise WrongReplyError(self.tr("expected text, got binary"))
-                number = check_reply(due.payload, payload)
-            except WrongReplyError as error:
-                self._log(self.tr("wrong reply"), **entry)
-                raise _BreachError(self.tr("wrong reply: {error}").format(error=error)) from None
-            self._proven = True
-            self._log(self.tr("reply"), **entry)
-            self.replied.emit(Exchange(due.text, number, now - due.started))
-            self._answered.set()
+            self._receive(message, now)
+            if time.perf_counter() - turn > LONGEST_TURN:
+                await asyncio.sleep(0)
+                turn = time.perf_counter()
+
+    def _receive(self, message: Message, now: float) -> None:
+        arrival = self._pairing.receive(message, now)
+        note = ""
+        match arrival.kind:
+            case Kind.REPLY:
+                assert arrival.waiting is not None
+                if (timer := self._timers.pop(arrival.waiting, None)) is not None:
+                    timer.cancel()
+                self._proven = True
+                self.is_foreign = False
+            case Kind.UNEXPECTED:
+                note = self.tr("not as expected: {why}").format(why=arrival.why)
+            case Kind.UNASKED:
+                self.unasked += 1
+                note = self.tr("unasked")
+            case Kind.MESSAGE:
+                self._proven = True
+        if not self._has_received:
+            self._has_received = True
+            self.is_foreign = arrival.kind in (Kind.UNEXPECTED, Kind.UNASKED) and not (
+                self.check is Check.NUMBER and looks_like_ours(message)
+            )
+        is_trouble = arrival.kind is Kind.UNEXPECTED
+        self.logged.emit(Entry(Direction.IN, message, note, arrival.round_trip, is_trouble))
+        self.arrived.emit(arrival)
+        if arrival.kind is Kind.REPLY or self.is_foreign:
             self.changed.emit()
 
-    def _give_up_requests(self) -> None:
-        """Account for what will not be answered any more."""
-        due, self._due = self._due, None
-        unsent = 0
-        if due is not None:
-            self._log(
-                self.tr("no reply"),
-                when=due.when,
-                direction=Direction.OUT,
-                request=due.text,
-                bytes_out=len(due.payload),
+    def _on_timeout(self, waiting: Waiting) -> None:
+        """End the waiting for a reply, and not the connection."""
+        self._timers.pop(waiting, None)
+        if waiting in self._pairing:
+            self._pairing.give_up(waiting)
+            text = self.tr("no reply to “{request}” in {n} s").format(
+                request=one_line(waiting.request, 60), n=f"{REPLY_TIMEOUT:g}"
             )
-        while not self._queue.empty():
-            unsent += 1
-            self._log(self.tr("not sent"), request=self._queue.get_nowait())
-        if due is not None:
-            self.troubled.emit(
-                self.tr("The connection ended before the reply to “{request}” came.").format(
-                    request=due.text[:60]
-                )
-            )
-        elif unsent:
-            self.troubled.emit(
-                self.tr("The connection ended with {n} requests unsent.").format(n=unsent)
-            )
+            self._log(text, is_trouble=True)
+            self.troubled.emit(text)
+            self.changed.emit()
 
-    def _log(self, event: str, **details: object) -> None:
-        self.logged.emit(Entry(event=event, **details))  # type: ignore[arg-type]
+    def _stop_timers(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _give_up_requests(self) -> Waiting | None:
+        """Account for what will not be answered any more, and return the first of it."""
+        self._stop_timers()
+        first = self._pairing.oldest
+        while (waiting := self._pairing.oldest) is not None:
+            self._pairing.give_up(waiting)
+            self._log(
+                self.tr("no reply to “{request}”").format(request=one_line(waiting.request, 60)),
+                is_trouble=True,
+            )
+        return first
+
+    def _drop_unsent(self) -> bool:
+        """Account for what was to be sent over a connection, and tell whether there was any."""
+        unsent, self._unsent = self._unsent, deque()
+        for message in unsent:
+            self._log(
+                self.tr("not sent: “{message}”").format(message=one_line(message, 60)),
+                is_trouble=True,
+            )
+        return bool(unsent)
+
+    def _log(self, event: str, *, is_trouble: bool = False) -> None:
+        self.logged.emit(Entry(Direction.EVENT, event, is_trouble=is_trouble))
 
     def _explain_close(self, error: ConnectionClosed) -> str:
-        if error.rcvd is not None:
-            return self.tr("the server closed the connection: {code}").format(code=error.rcvd)
+        if error.rcvd is not None and error.rcvd_then_sent:
+            return self.tr("closed by the server: {code}").format(code=error.rcvd)
+        if error.sent is not None and "keepalive" in error.sent.reason:
+            return self.tr("the server has not answered a ping")
         if error.sent is not None:
-            return self.tr("the connection was closed: {code}").format(code=error.sent)
-        return self.tr("the connection broke off without a goodbye: {code}").format(
+            return self.tr("closed by the window: {code}").format(code=error.sent)
+        return self.tr("the connection broke off without a Close: {code}").format(
             code=Close(1006, "")
         )
 
-    def _explain(self, error: Exception) -> str:
-        """Return in plain words why there is no connection."""
-        assert self.target is not None
-        if _is_refusal(error):
-            return self.tr("There is no server at {url}").format(url=self.target.url)
-        if isinstance(error, socket.gaierror):
-            return self.tr("No host has the name in {url}").format(url=self.target.url)
-        if isinstance(error, TimeoutError):
-            return self.tr("No answer within {n} seconds").format(n=int(OPEN_TIMEOUT))
-        if isinstance(error, InvalidStatus):
-            status = error.response.status_code
-            return self.tr("It answers, but with HTTP status {n} in place of a WebSocket").format(
-                n=status
-            )
-        if isinstance(error, InvalidHandshake):
-            return self.tr("It answers, but not as a WebSocket server: {error}").format(error=error)
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return self.tr("Its certificate cannot be trusted: {error}").format(
-                error=error.verify_message
-            )
-        return " ".join(str(error).split()) or type(error).__name__
+    def _explain(self, target: Target, error: Exception) -> Failure:
+        """Return in words why there is no connection."""
+        if isinstance(error, TLSError):
+            return Failure(Cause.TLS, str(error))
+        failure = explain(error, host=target.host, secure=target.is_secure, timeout=OPEN_TIMEOUT)
+        where = target.public_url
+        match failure.cause:
+            case Cause.REFUSED:
+                return failure._replace(
+                    text=self.tr("no server at {url}: {why}").format(url=where, why=failure.text)
+                )
+            case Cause.OTHER if isinstance(error, InvalidHandshake):
+                return failure._replace(
+                    text=self.tr("{url} speaks no WebSocket: {why}").format(
+                        url=where, why=failure.text
+                    )
+                )
+        return failure
+
+
+class _Connect(connect):
+    """Connects to where it was told to, and nowhere else."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Follow no redirect: another address is for the user to choose."""
+        return exc
+
+
+def _is_lasting(failure: Failure, error: Exception, was_connected: bool) -> bool:
+    """Tell whether to try again would come to the same."""
+    match failure.cause:
+        case Cause.CERTIFICATE:
+            return True
+        case Cause.STATUS if failure.status in (401, 403):
+            return True
+        # While a server is replaced, what stands before it may answer in its place for a moment.
+        case Cause.STATUS:
+            return not was_connected and (failure.status or 0) < 500 and failure.status != 429
+        case Cause.TLS | Cause.NO_TLS:
+            return not was_connected
+        case Cause.OTHER:
+            return not was_connected and isinstance(error, InvalidHandshake)
+    return False
 
 
 async def _close(websocket: ClientConnection, code: int) -> None:
@@ -410,11 +504,3 @@ async def _close(websocket: ClientConnection, code: int) -> None:
     finally:
         # A peer that does not read holds up close() itself, hence the time-out and this.
         websocket.transport.abort()
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Whether the host answered that nothing listens there."""
-    # An OSError for several addresses (IPv6, IPv4) has no errno, only the text of each.
-    return isinstance(error, OSError) and (
-        error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error)
-    )

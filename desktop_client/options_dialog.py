@@ -1,6 +1,7 @@
-"""The options of connecting, and the window's colours."""
+"""The options of connecting, and of the window; each is checked where it is entered."""
 
 import dataclasses
+from collections.abc import Callable
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -10,25 +11,36 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFileDialog,
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
-from desktop_client.target import Target, parse_headers
-from desktop_client.theme import Appearance
+from desktop_client.target import Target, check_tls_files, parse_headers, parse_subprotocols
+from desktop_client.theme import Appearance, named
+from wire.tls import TLSError
 
 __all__ = ["OptionsDialog"]
 
 
 class OptionsDialog(QDialog):
-    """Asks for headers, subprotocol, TLS and colours; read them once it is accepted."""
+    """Asks for headers, subprotocols, TLS and the window's ways; read them once it is accepted."""
 
-    def __init__(self, parent: QWidget, target: Target, appearance: Appearance) -> None:
+    def __init__(
+        self,
+        parent: QWidget,
+        target: Target,
+        appearance: Appearance,
+        *,
+        breaks_line_on_enter: bool,
+        keeps_queries: bool,
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Options"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -39,7 +51,9 @@ class OptionsDialog(QDialog):
             tabChangesFocus=True,
         )
         self.headers.setFixedHeight(self.fontMetrics().lineSpacing() * 4 + 16)
-        self.subprotocol = QLineEdit(target.subprotocol)
+        self.subprotocols = QLineEdit(
+            ", ".join(target.subprotocols), placeholderText="graphql-transport-ws, chat"
+        )
         self.ca = QLineEdit(target.ca, placeholderText=self.tr("those of the system"))
         self.certificate = QLineEdit(target.certificate)
         self.key = QLineEdit(
@@ -47,12 +61,6 @@ class OptionsDialog(QDialog):
         )
         self.insecure = QCheckBox(self.tr("Do &not verify the server's certificate"))
         self.insecure.setChecked(target.insecure)
-        warning = QLabel(
-            self.tr("Then anyone on the way can read and change what is sent."), wordWrap=True
-        )
-        warning.setProperty("role", "bad")
-        warning.setVisible(target.insecure)
-        self.insecure.toggled.connect(warning.setVisible)
         self.appearance = QComboBox()
         for each, text in (
             (Appearance.SYSTEM, self.tr("as the system has it")),
@@ -61,47 +69,66 @@ class OptionsDialog(QDialog):
         ):
             self.appearance.addItem(text, each.value)
         self.appearance.setCurrentIndex(self.appearance.findData(appearance.value))
-        not_kept = QLabel(
-            self.tr("Headers and the choice not to verify last until the window is closed."),
-            wordWrap=True,
-        )
-        not_kept.setProperty("role", "muted")
-        self.complaint = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
-        self.complaint.setProperty("role", "bad")
-        self.complaint.hide()
-        buttons = QDialogButtonBox(
+        self.enter = QComboBox()
+        self.enter.addItem(self.tr("Enter sends, Shift+Enter breaks the line"), False)
+        self.enter.addItem(self.tr("Enter breaks the line, Shift+Enter sends"), True)
+        self.enter.setCurrentIndex(self.enter.findData(breaks_line_on_enter))
+        self.queries = QCheckBox(self.tr("Remember addresses &with their query (?…)"))
+        self.queries.setChecked(keeps_queries)
+        self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
 
+        self.complaints: dict[QWidget, QLabel] = {}
+        self._checks: dict[QWidget, Callable[[], object]] = {
+            self.headers: lambda: parse_headers(self.headers.toPlainText()),
+            self.subprotocols: lambda: parse_subprotocols(self.subprotocols.text()),
+            self.ca: lambda: check_tls_files(_path(self.ca), "", ""),
+            self.certificate: self._check_certificate,
+            self.key: self._check_key,
+        }
         form = QFormLayout()
         form.setHorizontalSpacing(16)
-        form.setVerticalSpacing(10)
+        form.setVerticalSpacing(8)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignVCenter)
-        form.addRow(self.tr("&Headers"), self.headers)
-        form.addRow(self.tr("&Subprotocol"), self.subprotocol)
-        form.addRow(self.tr("&Authorities (PEM)"), self._with_browse(self.ca))
-        form.addRow(self.tr("&Client certificate (PEM)"), self._with_browse(self.certificate))
-        form.addRow(self.tr("Its &key (PEM)"), self._with_browse(self.key))
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        form.addRow(self.tr("&Headers"), self._checked(self.headers))
+        form.addRow(self.tr("&Subprotocols"), self._checked(self.subprotocols))
+        form.addRow(self.tr("&Authorities (PEM)"), self._checked(self.ca, browse=True))
+        form.addRow(
+            self.tr("&Client certificate (PEM)"), self._checked(self.certificate, browse=True)
+        )
+        form.addRow(self.tr("Its &key (PEM)"), self._checked(self.key, browse=True))
         form.addRow("", self.insecure)
-        form.addRow("", warning)
+        form.addRow("", self._muted(self.tr("Then anyone on the way can read and change it.")))
+        form.addRow(
+            "",
+            self._muted(self.tr("Headers and trust last until the window is closed.")),
+        )
         form.addRow(self.tr("C&olours"), self.appearance)
+        form.addRow(self.tr("&Enter"), self.enter)
+        form.addRow("", self.queries)
         for field, name in (
+            (self.headers, self.tr("Headers")),
+            (self.subprotocols, self.tr("Subprotocols")),
             (self.ca, self.tr("Authorities")),
             (self.certificate, self.tr("Client certificate")),
             (self.key, self.tr("Key of the client certificate")),
         ):
             field.setAccessibleName(name)
+        inside = named(QWidget(), "page")
+        inside.setLayout(form)
+        area = QScrollArea(widgetResizable=True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidget(inside)
         column = QVBoxLayout(self)
-        column.setContentsMargins(24, 20, 24, 20)
-        column.setSpacing(14)
-        column.addLayout(form)
-        column.addWidget(not_kept)
-        column.addWidget(self.complaint)
-        column.addStretch()
-        column.addWidget(buttons)
-        self.resize(560, self.sizeHint().height())
+        column.setContentsMargins(16, 14, 16, 14)
+        column.setSpacing(10)
+        column.addWidget(area, stretch=1)
+        column.addWidget(self.buttons)
+        self.resize(620, min(620, inside.sizeHint().height() + 90))
 
     @property
     def chosen_appearance(self) -> Appearance:
@@ -113,31 +140,70 @@ class OptionsDialog(QDialog):
         """The target with the options that were chosen.
 
         Raises:
-            ValueError: If what stands in the headers is no header.
+            ValueError: If a header or a subprotocol is not one.
         """
         return dataclasses.replace(
             self._target,
             headers=parse_headers(self.headers.toPlainText()),
-            subprotocol=self.subprotocol.text().strip(),
-            ca=self.ca.text().strip(),
-            certificate=self.certificate.text().strip(),
-            key=self.key.text().strip(),
+            subprotocols=parse_subprotocols(self.subprotocols.text()),
+            ca=_path(self.ca),
+            certificate=_path(self.certificate),
+            key=_path(self.key),
             insecure=self.insecure.isChecked(),
         )
 
     def accept(self) -> None:
         """Close the dialog, unless something in it is wrong."""
-        try:
-            _ = self.target
-        except ValueError as error:
-            self.complaint.setText(str(error))
-            self.complaint.show()
-            self.headers.setFocus()
-            return
-        super().accept()
+        wrong = [field for field in self._checks if not self._check(field)]
+        if wrong:
+            wrong[0].setFocus()
+        else:
+            super().accept()
 
-    def _with_browse(self, field: QLineEdit) -> QWidget:
+    def _check(self, field: QWidget) -> bool:
+        """Say beside a field what is wrong in it, and return whether it is right."""
+        label = self.complaints[field]
+        try:
+            self._checks[field]()
+        except (ValueError, TLSError) as error:
+            label.setText(str(error))
+            return False
+        label.setText("")
+        return True
+
+    def _check_certificate(self) -> None:
+        if _path(self.certificate) and not _path(self.key):
+            check_tls_files("", _path(self.certificate), "")
+
+    def _check_key(self) -> None:
+        if _path(self.key):
+            check_tls_files("", _path(self.certificate), _path(self.key))
+
+    def _muted(self, text: str) -> QLabel:
+        label = QLabel(text, wordWrap=True)
+        label.setProperty("role", "muted")
+        return label
+
+    def _checked(self, field: QLineEdit | QPlainTextEdit, *, browse: bool = False) -> QWidget:
+        """Return a field with the place for a complaint below it."""
+        label = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+        label.setProperty("role", "bad")
+        self.complaints[field] = label
+        both = QWidget()
+        column = QVBoxLayout(both)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self._with_browse(field) if browse else field)
+        column.addWidget(label)
+        if isinstance(field, QLineEdit):
+            field.editingFinished.connect(lambda: self._check(field))
+        else:
+            field.textChanged.connect(lambda: self._check(field))
+        return both
+
+    def _with_browse(self, field: QLineEdit | QPlainTextEdit) -> QWidget:
         """Return a field with a button beside it that finds a file for it."""
+        assert isinstance(field, QLineEdit)
         browse = QPushButton(self.tr("Browse …"))
         browse.setAutoDefault(False)
 
@@ -145,7 +211,12 @@ class OptionsDialog(QDialog):
             dialog = QFileDialog(self, self.tr("Choose a file"), field.text())
             dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-            dialog.fileSelected.connect(field.setText)
+
+            def on_selected(name: str) -> None:
+                field.setText(name)
+                self._check(field)
+
+            dialog.fileSelected.connect(on_selected)
             dialog.open()
 
         browse.clicked.connect(ask)
@@ -155,3 +226,7 @@ class OptionsDialog(QDialog):
         row.addWidget(field, stretch=1)
         row.addWidget(browse)
         return both
+
+
+def _path(field: QLineEdit) -> str:
+    return field.text().strip()

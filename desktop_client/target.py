@@ -1,15 +1,21 @@
 """Where to connect and how: an address with all that its handshake takes."""
 
 import dataclasses
+import hashlib
 import re
 import ssl
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["Target", "parse_headers"]
+from wire.address import is_loopback, public_url
+from wire.tls import TLSError, client_context
 
-# RFC 9110, section 5.6.2: the characters of a header's name.
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*:\s*(.*)")
+__all__ = ["Target", "check_tls_files", "fingerprint_of", "parse_headers", "parse_subprotocols"]
+
+# RFC 9110, section 5.6.2: the characters of a token, such as a header's name or a subprotocol.
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_HEADER = re.compile(rf"({_TOKEN})\s*:\s*(.*)")
 
 # RFC 6455, section 4.1: these make up the handshake itself.
 _RESERVED = {"host", "upgrade", "connection"}
@@ -22,81 +28,144 @@ class Target:
     Attributes:
         url: The address, checked and in full.
         headers: Headers to add to the handshake.
-        subprotocol: The one to ask for (RFC 6455, section 1.9); empty for none.
+        subprotocols: Those to ask for, the preferred one first (RFC 6455, section 1.9).
         ca: A file (PEM) with the authorities to trust in place of the system's.
         certificate: A file (PEM) with the certificate to show to the server.
         key: Its private key, if not in the same file.
         insecure: Whether any certificate is taken, which lets anyone in between read along.
+        trusted: The one certificate (PEM) to trust, whoever signed it; empty for none.
     """
 
     url: str
     headers: tuple[tuple[str, str], ...] = ()
-    subprotocol: str = ""
+    subprotocols: tuple[str, ...] = ()
     ca: str = ""
     certificate: str = ""
     key: str = ""
     insecure: bool = False
+    trusted: str = ""
+
+    @property
+    def public_url(self) -> str:
+        """The address without user, password and query, to be shown and kept."""
+        return public_url(self.url)
+
+    @property
+    def host(self) -> str:
+        """The host's name."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The port, given or implied."""
+        return urlsplit(self.url).port or (443 if self.is_secure else 80)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is used."""
+        return urlsplit(self.url).scheme == "wss"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the address is this machine's own."""
+        return is_loopback(self.host)
 
     @property
     def is_unverified(self) -> bool:
         """Whether TLS is used without knowing whose certificate it is."""
-        return self.insecure and urlsplit(self.url).scheme == "wss"
+        return self.insecure and self.is_secure
 
     def connect_options(self) -> dict[str, Any]:
         """Return the options for ``websockets.asyncio.client.connect``.
 
         Raises:
-            OSError: If a certificate cannot be read (``ssl.SSLError`` is one).
+            TLSError: If a certificate or a key cannot be used.
         """
         options: dict[str, Any] = {}
         if self.headers:
             options["additional_headers"] = list(self.headers)
-        if self.subprotocol:
-            options["subprotocols"] = [self.subprotocol]
-        if urlsplit(self.url).scheme == "wss":
+        if self.subprotocols:
+            options["subprotocols"] = list(self.subprotocols)
+        if self.is_secure:
             options["ssl"] = self._tls_context()
         return options
 
-    def sender_options(self) -> list[str]:
-        """Return the same options for the command line of ``wsroll-send``."""
-        options = []
-        for name, value in self.headers:
-            options += ["--header", f"{name}: {value}"]
-        for option, value in (
-            ("--subprotocol", self.subprotocol),
-            ("--cacert", self.ca),
-            ("--cert", self.certificate),
-            ("--key", self.key),
-        ):
-            if value:
-                options += [option, value]
-        if self.insecure:
-            options.append("--insecure")
-        return options
-
     def _tls_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.ca or None)
-        if self.certificate:
-            context.load_cert_chain(self.certificate, self.key or None)
-        if self.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        context = client_context(
+            _path(self.ca),
+            _path(self.certificate),
+            _path(self.key),
+            insecure=self.insecure or bool(self.trusted),
+        )
+        if self.trusted and not self.insecure:
+            context.sslobject_class = _pinned(fingerprint_of(self.trusted))
         return context
+
+
+def fingerprint_of(certificate: str) -> str:
+    """Return the SHA-256 fingerprint of a certificate (PEM), as browsers show it."""
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest().upper()
+    return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
+
+
+def check_tls_files(ca: str, certificate: str, key: str) -> None:
+    """Read the files that TLS needs.
+
+    Raises:
+        TLSError: If one cannot be used; the message says which and why.
+    """
+    if key and not certificate:
+        raise TLSError("a key needs its certificate")
+    client_context(_path(ca), _path(certificate), _path(key), insecure=False)
 
 
 def parse_headers(text: str) -> tuple[tuple[str, str], ...]:
     """Return the headers in a text that has one ``Name: value`` a line.
 
     Raises:
-        ValueError: If a line is no header, or one that the handshake sets itself.
+        ValueError: If a line is not a header, or one that the handshake sets itself.
     """
     headers = []
     for line in filter(None, map(str.strip, text.splitlines())):
         found = _HEADER.fullmatch(line)
         if found is None or not (found[2].isascii() and found[2].isprintable()):
-            raise ValueError(f"{line!r} is no header: write Name: value, in ASCII")
+            raise ValueError(f"{line!r} is not a header: write Name: value, in ASCII")
         name = found[1].lower()
         if name in _RESERVED or name.startswith("sec-websocket-"):
             raise ValueError(f"{found[1]} is set by the WebSocket handshake itself")
         headers.append((found[1], found[2]))
     return tuple(headers)
+
+
+def parse_subprotocols(text: str) -> tuple[str, ...]:
+    """Return the subprotocols in a text, with commas or blanks between them.
+
+    Raises:
+        ValueError: If one is not a token (RFC 6455, section 4.1), or is there twice.
+    """
+    names = tuple(filter(None, re.split(r"[\s,]+", text)))
+    for name in names:
+        if re.fullmatch(_TOKEN, name) is None:
+            raise ValueError(f"{name!r} is not a subprotocol: letters, digits and !#$%&'*+-.^_`|~")
+    if len(set(names)) < len(names):
+        raise ValueError("a subprotocol is there twice")
+    return names
+
+
+def _pinned(fingerprint: str) -> type[ssl.SSLObject]:
+    """Return TLS connections that accept one certificate, before anything is sent over them."""
+
+    class Pinned(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            shown = self.getpeercert(binary_form=True)
+            if shown is None or fingerprint_of(ssl.DER_cert_to_PEM_cert(shown)) != fingerprint:
+                error = ssl.SSLCertVerificationError(1, "another certificate than the trusted one")
+                error.verify_message = "it is not the one that you trusted"
+                raise error
+
+    return Pinned
+
+
+def _path(name: str) -> Path | None:
+    return Path(name) if name else None

@@ -92,17 +92,19 @@ QWidget#window, QDialog, QScrollArea, QWidget#page {{ background: {window}; }}
 QToolTip {{ color: {text}; background: {card}; border: 1px solid {border}; padding: 4px; }}
 
 QLineEdit, QComboBox, QSpinBox, QPlainTextEdit {{
-    background: {card}; border: 1px solid {border}; border-radius: 6px; padding: 6px 9px;
+    background: {card}; border: 1px solid {border}; border-radius: 6px; padding: 5px 8px;
     selection-background-color: {accent}; selection-color: {on_accent};
 }}
+QLineEdit, QPlainTextEdit {{ placeholder-text-color: {muted}; }}
 QComboBox QLineEdit, QSpinBox QLineEdit {{ border: none; padding: 0; background: transparent; }}
 QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QPlainTextEdit:focus {{
-    border: 2px solid {accent}; padding: 5px 8px;
+    border: 2px solid {accent}; padding: 4px 7px;
 }}
+QLineEdit[missing="true"] {{ border: 2px solid {bad}; padding: 4px 7px; }}
 QComboBox QLineEdit:focus {{ border: none; padding: 0; }}
 QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled {{ color: {muted}; }}
 QSpinBox::up-button, QSpinBox::down-button {{ width: 0; border: none; }}
-QComboBox::drop-down {{ border: none; width: 28px; }}
+QComboBox::drop-down {{ border: none; width: 24px; }}
 QComboBox::down-arrow {{ image: url("{pictures}/chevron.svg"); width: 12px; height: 12px; }}
 QComboBox QAbstractItemView {{
     background: {card}; border: 1px solid {border}; padding: 4px;
@@ -110,11 +112,11 @@ QComboBox QAbstractItemView {{
 }}
 
 QPushButton {{
-    background: {card}; border: 1px solid {border}; border-radius: 6px; padding: 7px 14px;
+    background: {card}; border: 1px solid {border}; border-radius: 6px; padding: 6px 12px;
 }}
 QPushButton:hover {{ border-color: {muted}; }}
 QPushButton:pressed {{ background: {notice}; }}
-QPushButton:focus {{ border: 2px solid {accent}; padding: 6px 13px; }}
+QPushButton:focus {{ border: 2px solid {accent}; padding: 5px 11px; }}
 QPushButton:disabled {{ color: {muted}; background: {window}; }}
 QPushButton[primary="true"] {{
     background: {accent}; color: {on_accent}; border-color: {accent}; font-weight: 600;
@@ -131,6 +133,13 @@ QPushButton#send:focus {{ padding: 12px 23px; }}
 QPushButton[flat="true"] {{ background: transparent; border-color: transparent; }}
 QPushButton[flat="true"]:hover {{ border-color: {muted}; }}
 QPushButton[flat="true"]:focus {{ border: 2px solid {accent}; }}
+QPushButton#link {{ color: {accent}; text-decoration: underline; padding: 4px 6px; }}
+QPushButton#link:focus {{ padding: 3px 5px; }}
+QPushButton::menu-indicator {{
+    image: url("{pictures}/chevron.svg"); subcontrol-position: right center;
+    subcontrol-origin: padding; width: 12px; right: 6px;
+}}
+QPushButton#saved {{ padding-right: 24px; }}
 
 QCheckBox {{ spacing: 8px; }}
 QCheckBox::indicator {{
@@ -139,43 +148,55 @@ QCheckBox::indicator {{
 QCheckBox::indicator:checked {{
     background: {accent}; border-color: {accent}; image: url("{pictures}/check-{name}.svg");
 }}
+QCheckBox::indicator:focus {{ border: 2px solid {accent}; }}
 QCheckBox:focus {{ color: {accent}; }}
 QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 
 QTabWidget::pane {{ border: none; border-top: 1px solid {border}; }}
 QTabBar {{ background: transparent; }}
 QTabBar::tab {{
-    background: transparent; color: {muted}; padding: 9px 16px; margin-right: 4px;
+    background: transparent; color: {muted}; padding: 9px 16px; margin-right: 2px;
     border: none; border-bottom: 3px solid transparent;
 }}
 QTabBar::tab:hover {{ color: {text}; }}
 QTabBar::tab:selected {{ color: {text}; font-weight: 600; border-bottom-color: {accent}; }}
-QTabBar::tab:focus {{ color: {accent}; }}
+QTabBar::tab:disabled {{ color: {border}; }}
+QTabBar::tab:selected:focus {{
+    color: {accent}; border: 2px solid {accent}; border-bottom-width: 3px; padding: 7px 14px 9px;
+    border-radius: 6px;
+}}
 
 QFrame#card {{ background: {card}; border: 1px solid {border}; border-radius: 10px; }}
-QFrame#notice {{ background: {notice}; border: 1px solid {accent}; border-radius: 8px; }}
-QFrame#strip {{ background: {alarm}; border: 1px solid {bad}; border-radius: 8px; }}
+QSplitter::handle {{ background: transparent; height: 6px; }}
 
 QLabel[role="muted"] {{ color: {muted}; }}
 QLabel[role="bad"] {{ color: {bad}; }}
 QLabel[role="good"] {{ color: {good}; }}
+QLabel[role="busy"] {{ color: {busy}; }}
 QLabel[role="heading"] {{ font-weight: 600; }}
 QLabel#state {{ font-weight: 600; }}
 QLabel#state[state="CONNECTED"] {{ color: {good}; }}
 QLabel#state[state="CONNECTING"], QLabel#state[state="CLOSING"] {{ color: {busy}; }}
 QLabel#state[state="DISCONNECTED"] {{ color: {bad}; }}
-QLabel#response {{ font-size: 24pt; }}
-QLabel#response[empty="true"] {{ color: {muted}; font-size: 16pt; }}
-QLabel#figure {{ font-size: 15pt; }}
-QLabel#verdict {{ font-size: 13pt; font-weight: 600; }}
+QTextEdit#response {{
+    background: transparent; border: 2px solid transparent; border-radius: 6px; padding: 0;
+    selection-background-color: {accent}; selection-color: {on_accent};
+}}
+QTextEdit#response:focus {{ border-color: {accent}; }}
+QLabel#figure {{ font-size: 13pt; }}
+QLabel#verdict {{ font-size: 12pt; font-weight: 600; }}
 
+QListWidget {{
+    background: {card}; border: 1px solid {border}; border-radius: 6px; padding: 4px;
+    selection-background-color: {accent}; selection-color: {on_accent};
+}}
+QListWidget:focus {{ border: 2px solid {accent}; padding: 3px; }}
 QTableView {{
     background: {card}; alternate-background-color: {window}; border: 1px solid {border};
     border-radius: 6px; gridline-color: transparent;
     selection-background-color: {accent}; selection-color: {on_accent};
 }}
 QTableView:focus {{ border: 1px solid {accent}; }}
-QSpinBox QLineEdit {{ padding-left: 6px; }}
 QTableView::item {{ padding: 0 5px; }}
 QHeaderView {{ background: {card}; }}
 QHeaderView::section {{

@@ -1,4 +1,4 @@
-"""What has happened on the connection: its entries, and the files that they are saved as."""
+"""The conversation as data: its entries, and the files that they are saved as."""
 
 import csv
 import enum
@@ -8,54 +8,63 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from desktop_client.pairing import Message, size_of
+
 __all__ = ["Direction", "Entry", "to_csv", "to_json"]
 
 
 class Direction(enum.Enum):
-    """Which way the messages of an entry went."""
+    """Which way a message went; an event went none."""
 
-    NONE = ""
+    EVENT = "event"
     OUT = "out"
     IN = "in"
-    BOTH = "both"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """An exchange, or another event: a connection opened, closed, in trouble.
+    """A message, or an event: the connection opened, closed, in trouble.
 
     Attributes:
-        event: What happened, in words.
-        round_trip: Seconds from sending the request to having the reply.
+        direction: Which way it went.
+        message: The message, or the event in words.
+        note: What a message is if it is no plain request or reply: unasked, not as expected.
+        round_trip: Seconds from sending the request to having this reply.
+        is_trouble: Whether something is wrong.
+        when: When it was sent, came or happened, in UTC.
     """
 
-    event: str
-    when: datetime = field(default_factory=lambda: datetime.now(UTC))
-    direction: Direction = Direction.NONE
-    request: str = ""
-    reply: str = ""
-    bytes_out: int | None = None
-    bytes_in: int | None = None
+    direction: Direction
+    message: Message
+    note: str = ""
     round_trip: float | None = None
+    is_trouble: bool = False
+    when: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def is_event(self) -> bool:
+        """Whether it is an event rather than a message."""
+        return self.direction is Direction.EVENT
 
     def as_record(self) -> dict[str, str | int | float | None]:
-        """Return the entry as it is saved: the time in UTC, the round trip in milliseconds."""
+        """Return the entry as it is saved: time in UTC, round trip in ms, bytes in hex."""
+        message = self.message
+        binary = isinstance(message, bytes)
         return {
             "time": self.when.isoformat(timespec="microseconds"),
             "direction": self.direction.value,
-            "event": self.event,
-            "bytes_out": self.bytes_out,
-            "bytes_in": self.bytes_in,
+            "type": "" if self.is_event else "binary" if binary else "text",
+            "bytes": None if self.is_event else size_of(message),
             "round_trip_ms": None if self.round_trip is None else round(self.round_trip * 1e3, 3),
-            "request": self.request,
-            "reply": self.reply,
+            "note": self.note,
+            "message": message.hex() if isinstance(message, bytes) else message,
         }
 
 
 def to_csv(entries: Iterable[Entry]) -> str:
     """Return entries as CSV (RFC 4180) with a line of headings."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(Entry("").as_record()))
+    writer = csv.DictWriter(text, list(Entry(Direction.EVENT, "").as_record()))
     writer.writeheader()
     writer.writerows(entry.as_record() for entry in entries)
     return text.getvalue()

@@ -1,44 +1,51 @@
 """The window: its parts, laid out and tied together. It holds no network code."""
 
+import asyncio
 import dataclasses
 import functools
+import ssl
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QComboBox,
+    QFrame,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QPushButton,
+    QScrollArea,
     QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from desktop_client import theme
-from desktop_client.bars import NoServerNotice, StateLine, TroubleStrip
+from desktop_client.address_field import AddressField
 from desktop_client.bulk_panel import BulkPanel
 from desktop_client.bulk_run import BulkRun
-from desktop_client.connection import Connection, State
-from desktop_client.history import HistoryPanel
+from desktop_client.connection import OPEN_TIMEOUT, Connection, State
+from desktop_client.conversation_panel import ConversationPanel
 from desktop_client.local_server import LocalServer
 from desktop_client.options_dialog import OptionsDialog
+from desktop_client.pairing import Check
+from desktop_client.questions import confirm
 from desktop_client.request_panel import RequestPanel
 from desktop_client.settings import Settings
-from desktop_client.target import Target
+from desktop_client.state_line import Remedy, StateLine, Step
+from desktop_client.target import Target, fingerprint_of, parse_subprotocols
 from desktop_client.tasks import Tasks
-from desktop_client.theme import Appearance, named
-from wire.address import check_url
+from desktop_client.theme import named
+from wire.address import complete_url
 
 __all__ = ["Window"]
+
+SMALLEST = QSize(400, 300)
 
 
 class Window(QWidget):
     """The main window.
 
     Signals:
-        closing: The user has closed the window, so the program shall end.
+        closing: The user has closed the window, so the program must end.
     """
 
     closing = Signal()
@@ -56,64 +63,67 @@ class Window(QWidget):
         self.connection = connection
         self.local_server = local_server
         self._settings = settings
-        self._options = Target(
-            "",
-            subprotocol=settings.text("subprotocol"),
-            ca=settings.text("ca"),
-            certificate=settings.text("certificate"),
-            key=settings.text("key"),
-        )
+        self._tasks = tasks
+        self._options = _remembered_options(settings)
         self.setWindowTitle(self.tr("wsroll"))
+        self.setMinimumSize(SMALLEST)
 
-        self.address = QComboBox(insertPolicy=QComboBox.InsertPolicy.NoInsert)
-        field = QLineEdit()
-        self.address.setLineEdit(field)
-        self.address.addItems(settings.addresses)
-        field.returnPressed.connect(self.connect_to_address)
-        self.address.activated.connect(self.connect_to_address)
+        self.address = AddressField(lambda: settings.addresses)
         name = QLabel(self.tr("&Address"))
         name.setBuddy(self.address)
+        self.address.setMinimumWidth(90)
         self.connect_button = QPushButton()
-        self.connect_button.clicked.connect(self._toggle)
-        self.state_line = StateLine(connection)
-        self.notice = NoServerNotice()
-        self.strip = TroubleStrip()
-        self.tabs = QTabWidget()
-        self.tabs.tabBar().setExpanding(False)
-        self.request_panel = RequestPanel(connection, settings)
-        self.history_panel = HistoryPanel(tasks.spawn)
-        self.bulk_panel = BulkPanel(bulk_run, connection, self.request_panel.message.text)
-        self.tabs.addTab(self.request_panel, self.tr("Re&quest"))
-        self.tabs.addTab(self.history_panel, self.tr("H&istory"))
-        self.tabs.addTab(self.bulk_panel, self.tr("&Bulk"))
-        self._first_in_tab = (
-            self.request_panel.message,
-            self.history_panel.table,
-            self.bulk_panel.start_button,
+        self.connect_button.setAutoDefault(True)
+        # Its three texts share one place, so that nothing beside it moves.
+        self.connect_button.setFixedWidth(
+            self.connect_button.fontMetrics().horizontalAdvance(self.tr("Disconnect")) + 34
         )
         options = QPushButton(self.tr("Optio&ns …"), flat=True)
-        options.clicked.connect(self.ask_for_options)
+        options.setAutoDefault(True)
+        self.state_line = StateLine(connection)
+        self.tabs = QTabWidget()
+        self.tabs.tabBar().setExpanding(False)
+        self.tabs.tabBar().setUsesScrollButtons(False)
+        self.request_panel = RequestPanel(connection, settings)
+        self.conversation_panel = ConversationPanel(tasks.spawn)
+        self.bulk_panel = BulkPanel(bulk_run, connection, self.request_panel)
+        self.tabs.addTab(_scrolled(self.request_panel), self.tr("Re&quest"))
+        self.tabs.addTab(_scrolled(self.conversation_panel), self.tr("Conversat&ion"))
+        self.tabs.addTab(_scrolled(self.bulk_panel), self.tr("&Bulk"))
+        self._first_in_tab = (
+            self.request_panel.message,
+            self.conversation_panel.table,
+            self.bulk_panel.start_button,
+        )
 
         top = QHBoxLayout()
-        top.setSpacing(10)
+        top.setSpacing(8)
         top.addWidget(name)
         top.addWidget(self.address, stretch=1)
         top.addWidget(self.connect_button)
         top.addWidget(options)
         column = QVBoxLayout(self)
-        column.setContentsMargins(24, 20, 24, 24)
-        column.setSpacing(10)
+        column.setContentsMargins(16, 14, 16, 16)
+        column.setSpacing(8)
         column.addLayout(top)
         column.addWidget(self.state_line)
-        column.addWidget(self.notice)
-        column.addWidget(self.strip)
         column.addWidget(self.tabs, stretch=1)
 
+        self.address.submitted.connect(self.connect_to_address)
+        self.connect_button.clicked.connect(self._on_connect_clicked)
+        options.clicked.connect(self.ask_for_options)
+        self.state_line.wanted.connect(self._on_remedy_wanted)
         connection.changed.connect(self._refresh)
-        connection.troubled.connect(self.strip.say)
-        connection.logged.connect(self.history_panel.model.add)
-        self.request_panel.troubled.connect(self.strip.say)
-        self.history_panel.troubled.connect(self.strip.say)
+        connection.troubled.connect(self.state_line.say)
+        connection.logged.connect(self.conversation_panel.model.add)
+        self.request_panel.troubled.connect(self.state_line.say)
+        self.request_panel.connection_wanted.connect(self.connect_to_address)
+        self.request_panel.server_wanted.connect(self._start_local_server)
+        self.conversation_panel.troubled.connect(self.state_line.say)
+        self.conversation_panel.again.connect(self.request_panel.send)
+        local_server.listening.connect(self._on_server_listening)
+        local_server.failed.connect(self._on_server_failed)
+        self.tabs.currentChanged.connect(self._on_tab_changed)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._use_colors)
         for number in range(self.tabs.count()):
             QShortcut(
@@ -122,12 +132,9 @@ class Window(QWidget):
                 functools.partial(self.tabs.setCurrentIndex, number),
             )
         QShortcut(QKeySequence("Ctrl+,"), self, self.ask_for_options)
-        self.tabs.currentChanged.connect(self._follow_tab)
+        QShortcut(QKeySequence("Ctrl+L"), self, self._go_to_address)
         QShortcut(QKeySequence.StandardKey.Quit, self, self.close)
         QShortcut(QKeySequence.StandardKey.Close, self, self.close)
-        self.notice.wanted.connect(self._start_local_server)
-        local_server.listening.connect(self._use_local_server)
-        local_server.failed.connect(self._lose_local_server)
         self._refresh()
         self.request_panel.message.setFocus()
         if not self.restoreGeometry(settings.geometry):
@@ -135,23 +142,29 @@ class Window(QWidget):
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Return the size of the window at its first sight."""
-        return QSize(760, 600)
+        return QSize(760, 620)
 
     def connect_to_address(self) -> None:
         """Connect to what stands in the address field, with the options as they are."""
         try:
-            url = check_url(self.address.currentText().strip())
+            url = complete_url(self.address.text())
         except ValueError as error:
-            self.strip.say(str(error))
+            self.state_line.say(str(error))
             return
-        self.strip.hide()
-        self.address.setEditText(url)
+        self.address.setText(url)
+        check = self._settings.check_of(url)
+        self.connection.check = check
+        self.request_panel.use_check(check)
         self.connection.open(dataclasses.replace(self._options, url=url))
 
     def ask_for_options(self) -> None:
-        """Ask for the options of connecting, and connect anew with them if they are others."""
+        """Ask for the options, and connect again with them if they are others."""
         dialog = OptionsDialog(
-            self, self._options, Appearance(self._settings.text("appearance", "system"))
+            self,
+            self._options,
+            self._settings.appearance,
+            breaks_line_on_enter=self._settings.breaks_line_on_enter,
+            keeps_queries=self._settings.keeps_queries,
         )
         dialog.accepted.connect(lambda: self._use_options(dialog))
         dialog.open()
@@ -163,31 +176,89 @@ class Window(QWidget):
         event.accept()
 
     def _use_options(self, dialog: OptionsDialog) -> None:
-        self._settings.set_text("appearance", dialog.chosen_appearance.value)
+        settings = self._settings
+        settings.appearance = dialog.chosen_appearance
+        settings.keeps_queries = dialog.queries.isChecked()
+        settings.breaks_line_on_enter = bool(dialog.enter.currentData())
+        self.request_panel.message.breaks_line_on_enter = settings.breaks_line_on_enter
         self._use_colors()
         if dialog.target == self._options:
             return
         self._options = dialog.target
-        for name in ("subprotocol", "ca", "certificate", "key"):
-            self._settings.set_text(name, getattr(self._options, name))
-        if self.connection.is_open:
-            self.connect_to_address()
+        settings.set_text("subprotocol", ", ".join(self._options.subprotocols))
+        for name in ("ca", "certificate", "key"):
+            settings.set_text(name, getattr(self._options, name))
+        if self.connection.is_open or self.connection.failure is not None:
+            self._connect_again()
+
+    def _connect_again(self) -> None:
+        """Connect to the address that the connection has, with the options as they are now."""
+        target = self.connection.target
+        if target is not None:
+            self.connection.open(dataclasses.replace(self._options, url=target.url))
 
     def _use_colors(self) -> None:
-        theme.apply(Appearance(self._settings.text("appearance", "system")))
-        self.request_panel.refresh()
+        theme.apply(self._settings.appearance)
+        self.request_panel.change_colors()
+        self.conversation_panel.change_colors()
         self.bulk_panel.change_colors()
 
-    def _follow_tab(self) -> None:
+    def _go_to_address(self) -> None:
+        self.address.setFocus()
+        self.address.selectAll()
+
+    def _on_tab_changed(self) -> None:
         # Whoever walks along the tabs by the arrow keys stays there.
         if not self.tabs.tabBar().hasFocus():
             self._first_in_tab[self.tabs.currentIndex()].setFocus()
 
-    def _toggle(self) -> None:
+    def _on_connect_clicked(self) -> None:
         if self.connection.is_open:
             self.connection.close()
         else:
             self.connect_to_address()
+
+    def _on_remedy_wanted(self, remedy: Remedy) -> None:
+        target = self.connection.target
+        match remedy.step:
+            case Step.START_SERVER:
+                self._start_local_server()
+            case Step.TRUST if target is not None:
+                self._tasks.spawn(self._ask_to_trust(target))
+            case Step.GO:
+                self.address.setText(remedy.url)
+                self.connect_to_address()
+            case Step.OPTIONS:
+                self.ask_for_options()
+            case Step.STOP_CHECKING if target is not None:
+                self._settings.set_check(target.url, Check.OFF)
+                self.request_panel.use_check(Check.OFF)
+                self.connection.check = Check.OFF
+            case Step.TRY_NOW:
+                self.connection.try_now()
+
+    async def _ask_to_trust(self, target: Target) -> None:
+        """Show the certificate that a server shows, and trust it if the user says so."""
+        try:
+            certificate = await asyncio.to_thread(
+                ssl.get_server_certificate, (target.host, target.port), timeout=OPEN_TIMEOUT
+            )
+        except OSError as error:
+            self.state_line.say(self.tr("Its certificate cannot be read: {why}").format(why=error))
+            return
+        why = self.connection.failure.text if self.connection.failure else ""
+        if await confirm(
+            self,
+            self.tr("Trust the certificate of {host}?").format(host=target.host),
+            self.tr("Trust it"),
+            self.tr(
+                "{why}.\n\nIts SHA-256 fingerprint:\n{fingerprint}\n\n"
+                "Compare it with the one that the owner of the server has. "
+                "It is trusted until the window is closed."
+            ).format(why=why, fingerprint=_broken(fingerprint_of(certificate))),
+        ):
+            self._options = dataclasses.replace(self._options, trusted=certificate)
+            self._connect_again()
 
     def _refresh(self) -> None:
         state = self.connection.state
@@ -196,31 +267,52 @@ class Window(QWidget):
             if not self.connection.is_open
             else self.tr("Dis&connect")
             if state in (State.CONNECTED, State.CLOSING)
-            else self.tr("Stop &connecting")
+            else self.tr("Stop")
         )
-        # The notice stays while the next try is under way, so that nothing jumps about.
-        if state is State.CONNECTED:
-            self.notice.hide()
-            self._remember_address()
-        elif self.connection.no_server:
-            self.notice.show()
-        elif state is State.DISCONNECTED:
-            self.notice.hide()
-
-    def _remember_address(self) -> None:
         target = self.connection.target
-        if target is not None and target.url != self.local_server.url:
+        if state is State.CONNECTED and target is not None and target.url != self.local_server.url:
             self._settings.remember_address(target.url)
 
     def _start_local_server(self) -> None:
-        self.notice.set_starting(True)
+        self.state_line.set_starting(True)
         self.local_server.start()
 
-    def _use_local_server(self, url: str) -> None:
-        self.notice.set_starting(False)
-        self.address.setEditText(url)
+    def _on_server_listening(self, url: str) -> None:
+        self.state_line.set_starting(False)
+        self.address.setText(url)
         self.connect_to_address()
+        self.request_panel.use_server(True)
 
-    def _lose_local_server(self, why: str) -> None:
-        self.notice.set_starting(False)
-        self.strip.say(why)
+    def _on_server_failed(self, why: str) -> None:
+        self.state_line.set_starting(False)
+        self.state_line.say(why)
+        self.request_panel.use_server(False)
+
+
+def _remembered_options(settings: Settings) -> Target:
+    try:
+        subprotocols = parse_subprotocols(settings.text("subprotocol"))
+    except ValueError:
+        subprotocols = ()
+    return Target(
+        "",
+        subprotocols=subprotocols,
+        ca=settings.text("ca"),
+        certificate=settings.text("certificate"),
+        key=settings.text("key"),
+    )
+
+
+def _scrolled(panel: QWidget) -> QScrollArea:
+    """Return a panel that scrolls where the window is too small for it."""
+    area = QScrollArea(widgetResizable=True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setWidget(panel)
+    return area
+
+
+def _broken(fingerprint: str) -> str:
+    """Return a fingerprint on two lines."""
+    half = len(fingerprint) // 2 + 1
+    return f"{fingerprint[:half]}\n{fingerprint[half:]}"

@@ -4,7 +4,7 @@
 # systemd's checks of units for deploy/.
 # As root they are installed; otherwise they are named.
 set -eu
-needed="chromium firefox-esr xvfb xdotool xauth openssl
+needed="chromium firefox-esr xvfb xdotool openbox xauth openssl
 libegl1 libgl1 libxkbcommon0 libxkbcommon-x11-0 libdbus-1-3 libfontconfig1
 fonts-dejavu-core fonts-noto-core
 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0

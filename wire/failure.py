@@ -40,11 +40,13 @@ class Failure(NamedTuple):
         cause: What kept it from opening.
         text: The reason, in words, without a full stop.
         status: The status of the HTTP response, if that is the cause.
+        location: Where that response points, if it does.
     """
 
     cause: Cause
     text: str
     status: int | None = None
+    location: str | None = None
 
 
 def explain(error: Exception, *, host: str | None, secure: bool, timeout: float) -> Failure:
@@ -57,7 +59,9 @@ def explain(error: Exception, *, host: str | None, secure: bool, timeout: float)
         timeout: Seconds that connecting was allowed to take.
     """
     if isinstance(error, InvalidStatus):
-        return Failure(Cause.STATUS, _described(error.response), error.response.status_code)
+        response = error.response
+        location = response.headers.get("Location")
+        return Failure(Cause.STATUS, _described(response), response.status_code, location)
     if isinstance(error, EOFError) or isinstance(error.__cause__, EOFError):
         return Failure(Cause.CLOSED, "it closed the connection before it had answered")
     if isinstance(error, OSError) and is_refusal(error):

@@ -23,8 +23,8 @@ Open = Callable[[str | None], AbstractAsyncContextManager[Window]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # The offscreen platform says so of every window.
-    config.addinivalue_line("qt_log_ignore", "does not support propagateSizeHints")
+    # The offscreen platform says so of windows and menus.
+    config.addinivalue_line("qt_log_ignore", "This plugin does not support")
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def settings_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_window(settings_file: Path) -> Open:
-    """Open a window; whatever a test does to it, no exception shall go uncaught in it."""
+    """Open a window; whatever a test does to it, no exception may go uncaught in it."""
 
     @asynccontextmanager
     async def open_window(url: str | None) -> AsyncIterator[Window]:

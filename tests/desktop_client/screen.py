@@ -22,14 +22,15 @@ PATIENCE = 20.0
 
 def missing_programs() -> list[str]:
     """Return which programs a screen needs and the machine lacks."""
-    return [name for name in ("Xvfb", "xdotool") if shutil.which(name) is None]
+    return [name for name in ("Xvfb", "xdotool", "openbox") if shutil.which(name) is None]
 
 
 class Screen:
-    """A screen of its own, without a window manager."""
+    """A screen of its own, with a window manager."""
 
     def __init__(self, folder: Path, size: str) -> None:
         self._file = folder / "Xvfb_screen0"
+        self.desktops: list[Desktop] = []
         reading, writing = os.pipe()
         self.process = subprocess.Popen(
             [
@@ -46,6 +47,28 @@ class Screen:
                 "DISPLAY": f":{number.readline().strip()}",
                 "QT_QPA_PLATFORM": "xcb",
             }
+        settings = folder / "rc.xml"
+        settings.write_text('<openbox_config xmlns="http://openbox.org/3.4/rc"/>')
+        self._manager = subprocess.Popen(
+            ["openbox", "--config-file", str(settings), "--sm-disable"],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def switch_off(self) -> None:
+        """End the window manager, then the screen."""
+        for process in (self._manager, self.process):
+            process.terminate()
+            process.wait(PATIENCE)
+
+    def clear(self) -> None:
+        """End what a test that failed has left on the screen."""
+        for desktop in self.desktops:
+            if desktop.process.poll() is None:
+                desktop.process.kill()
+                desktop.process.communicate()
+        self.desktops.clear()
 
     def xdotool(self, *arguments: str) -> str:
         """Run an xdotool command and return what it printed."""
@@ -70,14 +93,27 @@ class Screen:
 class Desktop:
     """A ``wsroll-desktop`` process on a screen."""
 
-    def __init__(self, screen: Screen, settings: Path, *arguments: str, scale: float = 1) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        settings: Path,
+        *arguments: str,
+        scale: float = 1,
+        folder: Path | None = None,
+    ) -> None:
         self._screen = screen
         self.process = subprocess.Popen(
             [sys.executable, "-m", "desktop_client", "--settings", str(settings), *arguments],
-            env={**screen.environment, "QT_SCALE_FACTOR": str(scale)},
+            env={
+                **screen.environment,
+                "QT_SCALE_FACTOR": str(scale),
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+            },
+            cwd=folder,
             stderr=subprocess.PIPE,
             text=True,
         )
+        screen.desktops.append(self)
         self.window = screen.xdotool(
             *(
                 "search",
@@ -90,7 +126,7 @@ class Desktop:
             )
         ).split()[0]
         screen.xdotool("windowmove", "--sync", self.window, "0", "0")
-        screen.xdotool("windowfocus", "--sync", self.window)
+        screen.xdotool("windowactivate", "--sync", self.window)
         screen.xdotool("mousemove", "1399", "1199")  # where the pointer is in no picture
 
     def press(self, *keys: str) -> None:
@@ -100,6 +136,21 @@ class Desktop:
     def type(self, text: str) -> None:
         """Type a text."""
         self._screen.xdotool("type", text)
+
+    def wait_for(self, title: str) -> None:
+        """Return once a window with this title, a regular expression, is open."""
+        until = time.monotonic() + PATIENCE
+        command = ["xdotool", "search", "--onlyvisible", "--all", "--pid", str(self.process.pid)]
+        # A search that meets a window on its way out fails, so it is made again.
+        while not subprocess.run(
+            [*command, "--name", title],
+            env=self._screen.environment,
+            capture_output=True,
+            timeout=PATIENCE,
+        ).stdout:
+            if time.monotonic() > until:
+                raise TimeoutError(f"no window {title}")
+            time.sleep(0.05)
 
     def click(self, x: int, y: int) -> None:
         """Click at a place in the window, with the left button."""
@@ -154,5 +205,4 @@ def screen(size: str = "1400x1200") -> Iterator[Screen]:
         try:
             yield made
         finally:
-            made.process.terminate()
-            made.process.wait(PATIENCE)
+            made.switch_off()

@@ -30,7 +30,7 @@ def test_every_control_is_reached_by_tab_and_has_a_name(
 ) -> None:
     async def scenario() -> None:
         async with open_window(server_url) as window:
-            await until(window.request_panel.button.isEnabled)
+            await until(lambda: window.connection.is_connected)
             for tab in range(3):
                 window.tabs.setCurrentIndex(tab)
                 expected = {control for control in controls(window) if control.focusProxy() is None}
@@ -56,8 +56,8 @@ def test_no_two_things_in_sight_have_the_same_mnemonic(
 ) -> None:
     async def scenario() -> None:
         async with open_window(f"ws://localhost:{unused_port}/") as window:
-            await until(window.notice.isVisible)
-            window.strip.say("trouble")
+            await until(window.state_line.link.isVisible)
+            window.state_line.say("trouble")
             for tab in range(3):
                 window.tabs.setCurrentIndex(tab)
                 texts = [
@@ -92,7 +92,7 @@ def test_every_text_can_be_translated(
 
     async def scenario() -> None:
         async with open_window(f"ws://localhost:{unused_port}/") as window:
-            await until(window.notice.isVisible)
+            await until(window.state_line.link.isVisible)
             for tab in range(3):
                 window.tabs.setCurrentIndex(tab)
             window.ask_for_options()
@@ -125,11 +125,10 @@ def test_an_exception_in_a_task_or_a_slot_reaches_the_user_and_the_log(
             raise RuntimeError("a slot is broken")
 
         async with open_window(server_url) as window:
-            window.history_panel._spawn(fail())
-            await until(lambda: "a task is broken" in window.strip.text)
+            window.conversation_panel._spawn(fail())
+            await until(lambda: "a task is broken" in window.state_line.text)
             asyncio.get_running_loop().call_soon(fail_at_once)
-            await until(lambda: "a slot is broken" in window.strip.text)
-            assert window.strip.isVisible()
+            await until(lambda: "a slot is broken" in window.state_line.text)
 
     run(scenario())
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
@@ -164,10 +163,10 @@ def test_text_that_is_long_or_strange_breaks_nothing(
 ) -> None:
     async def scenario() -> None:
         async with open_window(server_url) as window:
-            await until(window.request_panel.button.isEnabled)
+            await until(lambda: window.connection.is_connected)
             before = window.width()
             for text in ("W" * 20_000, "<img src=x>" * 50, "\u202ezwölf 🎲\t|", ""):
-                window.request_panel.message.setText(text)
+                window.request_panel.message.message = text
                 window.request_panel.press()
                 await until(lambda: not window.connection.waiting)
                 await until(

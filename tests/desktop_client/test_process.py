@@ -20,16 +20,22 @@ from wire.exchange import make_reply
 
 
 @pytest.fixture(scope="module")
-def real_screen() -> Iterator[Screen]:
+def one_screen() -> Iterator[Screen]:
     if missing := missing_programs():
         skip_unless_ci(f"{' and '.join(missing)}")
     with screen() as made:
         yield made
 
 
+@pytest.fixture
+def real_screen(one_screen: Screen) -> Iterator[Screen]:
+    yield one_screen
+    one_screen.clear()
+
+
 def test_a_bad_address_is_one_line_and_status_2() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "desktop_client", "http://localhost/"],
+        [sys.executable, "-m", "desktop_client", "ftp://localhost/"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -37,6 +43,105 @@ def test_a_bad_address_is_one_line_and_status_2() -> None:
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "must start with ws:// or wss://" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"DISPLAY": None}, "there is no display to open a window on (neither "),
+        ({"DISPLAY": ":9999"}, "there is no display to open a window on (cannot connect to ':9999"),
+        ({"QT_QPA_PLATFORM": "wayland"}, "there is no display"),
+        ({"QT_QPA_PLATFORM": "nonsense"}, "Qt cannot open a window"),
+    ],
+    ids=["none", "wrong", "another kind", "nonsense"],
+)
+def test_without_a_display_there_is_one_line_and_status_1(
+    change: dict[str, str | None], words: str
+) -> None:
+    environment = {**os.environ, "QT_QPA_PLATFORM": "", **change}
+    done = subprocess.run(
+        [sys.executable, "-m", "desktop_client"],
+        env={name: value for name, value in environment.items() if value is not None},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    # The Wayland library says something of its own before.
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("wsroll-desktop: ")
+    assert words in line
+    assert "einstall" not in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("question", ["options", "file", "overwrite", "name"])
+def test_a_signal_while_a_question_is_open_ends_in_order(
+    question: str,
+    number: signal.Signals,
+    server_url: str,
+    real_screen: Screen,
+    settings_file: Path,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "conversation.csv").touch()
+    desktop = Desktop(real_screen, settings_file, server_url, folder=tmp_path)
+    if question == "options":
+        desktop.press("ctrl+comma")
+        desktop.wait_for("^Options$")
+    elif question == "name":
+        desktop.press("alt+v", "Down", "Return")
+        desktop.wait_for("^Save this message$")
+    else:
+        desktop.press("ctrl+2", "alt+v")
+        desktop.wait_for("^Save the conversation$")
+    if question == "overwrite":
+        desktop.press("Return")
+        desktop.wait_for("^Replace$")
+    desktop.process.send_signal(number)
+    assert desktop.wait() == (0, "")
+
+
+def test_enter_in_the_address_connects_to_what_stands_there(
+    real_screen: Screen, settings_file: Path
+) -> None:
+    paths: Queue[str] = Queue()
+
+    def note(websocket: ServerConnection) -> None:
+        assert websocket.request is not None
+        paths.put(websocket.request.path)
+        for _ in websocket:
+            pass
+
+    with serve(note, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        settings_file.write_text(f"[General]\naddresses={url}remembered, {url}remembered/2\n")
+        desktop = Desktop(real_screen, settings_file, f"{url}first")
+        assert paths.get(timeout=PATIENCE) == "/first"
+        for typed in ("", "rem", "remembered/"):
+            desktop.press("alt+a", "ctrl+a")
+            desktop.type(f"{url}{typed}")
+            desktop.press("Return")
+            assert paths.get(timeout=PATIENCE) == f"/{typed}"
+        desktop.press("alt+a", "End", "BackSpace", "Return")
+        assert paths.get(timeout=PATIENCE) == "/remembered"
+        assert desktop.end() == (0, "")
+        server.shutdown()
+
+
+def test_broken_settings_are_the_defaults_with_a_line_in_the_log(
+    server_url: str, real_screen: Screen, settings_file: Path
+) -> None:
+    settings_file.write_text(
+        "[General]\nappearance=purple\ngeometry=wide\naddresses=nowhere\nchecks=7{\n"
+        "messages=[{}]\nkind=@Invalid()\nsubprotocol=a b/c\n"
+    )
+    desktop = Desktop(real_screen, settings_file)
+    status, lines = desktop.end()
+    assert status == 0
+    assert "WARNING: the setting appearance is ignored: 'purple'" in lines
+    assert "Traceback" not in lines
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -73,7 +178,7 @@ def test_real_keys_and_clicks_on_a_real_screen(real_screen: Screen, settings_fil
         desktop.card_after(first)
         desktop.press("alt+m", "ctrl+a")
         desktop.type("Hello {i}")
-        desktop.press("Tab", "space")
+        desktop.press("alt+s")
         assert heard.get(timeout=PATIENCE) == "Hello 2"
         assert desktop.end() == (0, "")
         server.shutdown()
