@@ -111,6 +111,7 @@ class JSONLines:
             total=standing.total,
             rate=answered / max(seconds, 1e-9),
             p50_ms=latency["p50"],
+            p90_ms=latency["p90"],
             p99_ms=latency["p99"],
             max_ms=latency["max"],
         )

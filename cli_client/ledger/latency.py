@@ -13,6 +13,9 @@ from cli_client.ledger.figures import PERCENTILES
 
 __all__ = ["Latencies", "interval_summary", "three_digits"]
 
+INTERVAL = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+"""The latencies of an interval of a run, and the share of its replies that came within each."""
+
 ROWS = 12
 """The bars of a histogram at most: one for each line of a small chart."""
 
@@ -139,13 +142,13 @@ def three_digits(counts: Mapping[int, int]) -> Counter[int]:
 
 
 def interval_summary(counts: Mapping[int, int]) -> dict[str, float | None]:
-    """Return p50, p99 and max, in milliseconds, of counted microseconds; None if there are none."""
+    """Return p50, p90, p99 and max of counted microseconds, in ms; None if there are none."""
     total = sum(counts.values())
-    found: dict[str, float | None] = dict.fromkeys(("p50", "p99", "max"))
+    found: dict[str, float | None] = dict.fromkeys(INTERVAL)
     seen = 0
     for microseconds in sorted(counts):
         seen += counts[microseconds]
-        for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
+        for name, share in INTERVAL.items():
             if found[name] is None and seen >= share * total:
                 found[name] = microseconds / 1000
     return found

@@ -19,6 +19,7 @@ from desktop_client.options_dialog import OptionsDialog
 from desktop_client.target import Target, fingerprint_of, parse_headers
 from desktop_client.window import Window
 from tests.desktop_client.conftest import Open, Run
+from tests.desktop_client.scripted_server import serving
 from tests.desktop_client.waiting import until
 
 Check = Callable[[int], Awaitable[None]]
@@ -198,16 +199,18 @@ def test_the_other_scheme_is_offered(
     other: str,
     hidden_behind_tls: Callable[[Check], None],
     open_window: Open,
-    server_url: str,
 ) -> None:
+    async def wait(websocket: ServerConnection) -> None:
+        await websocket.wait_closed()
+
     async def body(port: int) -> None:
-        if scheme == "wss":
-            port = int(server_url.rsplit(":", 1)[1].strip("/"))
-        async with open_window(f"{scheme}://localhost:{port}/") as window:
-            await until(window.state_line.link.isVisible)
-            assert window.state_line.link.text() == f"&Try {other}://"
-            window.state_line.link.click()
-            assert window.address.text() == f"{other}://localhost:{port}/"
+        async with serving(wait) as plain:
+            url = plain.replace("ws", "wss") if scheme == "wss" else f"ws://localhost:{port}/"
+            async with open_window(url) as window:
+                await until(window.state_line.link.isVisible)
+                assert window.state_line.link.text() == f"&Try {other}://"
+                window.state_line.link.click()
+                assert window.address.text() == url.replace(scheme, other)
 
     hidden_behind_tls(body)
 

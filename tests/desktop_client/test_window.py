@@ -307,7 +307,7 @@ def test_a_press_says_why_it_sent_nothing(run: Run, open_window: Open) -> None:
                 )
                 window.address.setText("ws://")
                 panel.press()
-                assert "is no WebSocket URL" in window.state_line.text
+                assert "is not a WebSocket URL" in window.state_line.text
                 assert window.connection.waiting == 0
 
     run(scenario())
