@@ -15,7 +15,9 @@ import time
 from collections.abc import Iterator
 from logging.handlers import QueueHandler
 
-__all__ = ["log_to_stderr", "logging_to_stderr", "printable"]
+from wire.text import printable
+
+__all__ = ["log_to_stderr", "logging_to_stderr"]
 
 QUEUE_SIZE = 10_000
 """Lines that wait for a reader of standard error: the refusals of a burst of clients, in a few
@@ -44,20 +46,6 @@ def log_to_stderr(level: int, *, as_json: bool) -> None:
     handler = _StderrHandler()
     handler.setFormatter(_formatter(as_json))
     _use(handler, level)
-
-
-def printable(text: str) -> str:
-    """Return a text with an escape sequence in place of each character that is not printable.
-
-    A text that a peer has sent cannot begin a line of its own in the log, nor control the terminal
-    on which it is shown.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def _use(handler: logging.Handler, level: int) -> None:

@@ -7,6 +7,8 @@ different wrong replies do not hide the one line that says why the connection di
 
 from dataclasses import dataclass
 
+from wire.text import printable
+
 __all__ = ["Errors", "name"]
 
 SHOWN = 5
@@ -60,6 +62,5 @@ class Errors:
 
 def name(payload: bytes) -> str:
     """Return a payload as a text that fits a line."""
-    text = payload[:240].decode(errors="backslashreplace")
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) or "(an empty message)"
+    text = printable(payload[:240].decode(errors="backslashreplace")) or "(an empty message)"
     return text if len(text) <= 60 else f"{text[:59]}…"

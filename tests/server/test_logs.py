@@ -7,25 +7,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from server.logs import _JSONFormatter, _TextFormatter, printable
+from server.logs import _JSONFormatter, _TextFormatter
 from tests.server.raw import CLOSE, TEXT, RawClient, frame, handshake
 from tests.server.running import Running, running
-
-
-@given(st.text())
-def test_text_for_the_log_is_printable_and_tells_what_came(text: str) -> None:
-    shown = printable(text)
-    assert shown.isprintable()
-    if "\\" not in text:
-        assert shown.encode("latin-1", "backslashreplace").decode("unicode_escape") == text
-
-
-@pytest.mark.parametrize("text", ["", "plain", "zwölf 🎲", "a\\b"])
-def test_printable_text_stays_as_it_is(text: str) -> None:
-    assert printable(text) == text
 
 
 @pytest.mark.parametrize("code", [*range(0x100), 0x200B, 0x2028, 0x2029, 0x202E, 0xD800, 0xFEFF])
