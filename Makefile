@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# A file is the work of one process, so that its tests share what is expensive to start.
+PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.txt
 
 .DEFAULT_GOAL := help
@@ -23,10 +25,10 @@ desktop: $(VENV)/desktop ## open the window
 
 test: $(VENV)/dev ## run all the tests, in a real browser and a real window too
 	@sh tests/system_packages.sh
-	@$(BIN)/pytest
+	@$(PYTEST)
 
 test-fast: $(VENV)/dev ## run the tests that need no browser, window, proxy or cluster
-	@$(BIN)/pytest -m 'not slow'
+	@$(PYTEST) -m 'not slow'
 
 check: $(VENV)/dev ## check style and types
 	@$(BIN)/ruff check

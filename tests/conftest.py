@@ -26,11 +26,18 @@ QUIET = (
 )
 
 # What `make test-fast` leaves out: what needs a browser, a window, proxies, a cluster, several
-# processes of a server or an installation, and what takes long by its nature (a drain, a suite of
-# conformance, gigabytes). Elsewhere a test has the marker `slow` of its own.
+# processes of a server or an installation, what runs the sender many times over, and what takes
+# long by its nature (a drain, a suite of conformance, gigabytes). Elsewhere a test has the marker
+# `slow` of its own.
 SLOW_PLACES = (
     "benchmarks",
+    "cli_client/engine/test_pace.py",
+    "cli_client/engine/test_payloads.py",
+    "cli_client/engine/test_reconnecting.py",
+    "cli_client/engine/test_tls.py",
+    "cli_client/engine/test_where_to.py",
     "cli_client/spread",
+    "cli_client/test_outputs.py",
     "cli_client/test_selftest.py",
     "deploy",
     "desktop_client",

@@ -257,6 +257,7 @@ thousands = settings(
 )
 
 
+@pytest.mark.slow
 @thousands
 @given(streams, cuts, twins)
 def test_frame_sequences(stream: bytes, cuts: list[int], twin: Any) -> None:
@@ -264,6 +265,7 @@ def test_frame_sequences(stream: bytes, cuts: list[int], twin: Any) -> None:
     check_stream(stream, cuts, twin)
 
 
+@pytest.mark.slow
 @thousands
 @given(streams, st.integers(0, 2**16), st.integers(0, 255), st.integers(0, 60), cuts, twins)
 def test_damaged_frame_sequences(
@@ -276,6 +278,7 @@ def test_damaged_frame_sequences(
     check_stream(bytes(damaged[: max(0, len(damaged) - lost)]), cuts, twin)
 
 
+@pytest.mark.slow
 @thousands
 @given(st.binary(max_size=600), cuts, twins)
 def test_random_bytes(stream: bytes, cuts: list[int], twin: Any) -> None:
@@ -283,6 +286,7 @@ def test_random_bytes(stream: bytes, cuts: list[int], twin: Any) -> None:
     check_stream(stream, cuts, twin)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("twin", [frames, frames_plain])
 @pytest.mark.parametrize("text", [b"", b"a" * 119, b"a" * 120, b"a" * 121, b"\xc3\xbc" * 60])
 def test_each_cut_of_a_stream(text: bytes, twin: Any) -> None:
