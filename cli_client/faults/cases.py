@@ -4,12 +4,14 @@ No checker can see one fault, so it is not among them: a number that became anot
 100. Only the server knows which it drew.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from cli_client.faults import doormen, mischief
+from cli_client.faults import doormen, mischief, service
 from cli_client.faults.mischief import DELAY, PUSHES
 from cli_client.faults.proxy import Doorman, Mischief, let_in
+from cli_client.faults.service import Service
 from cli_client.ledger.numbers import ENOUGH
 from cli_client.settings import Settings
 
@@ -29,6 +31,18 @@ IMPATIENT = Settings(messages=500, timeout=TIMEOUT)
 """For the faults that only show in a time-out."""
 ONE_BY_ONE = Settings(messages=500, window=1, retries=1)
 
+CALLS = Settings(
+    messages=500,
+    template=service.TEMPLATE,
+    expect="key",
+    id="/id",
+    require=("/result",),
+    resend=False,
+    timeout=TIMEOUT,
+)
+"""For the service."""
+WITH_PUSHES = dataclasses.replace(CALLS, push=("/method",))
+
 LOST = ("in_flight_when_lost",)
 OPENED_AGAIN = ("reconnects", *LOST)
 SENT_AGAIN = ("resent", *OPENED_AGAIN)
@@ -43,12 +57,14 @@ class Case:
     verdict: Literal["pass", "recovered", "fail"] = "fail"
     mischief: Mischief = mischief.leave_alone
     doorman: Doorman = let_in
+    service: Service | None = None
+    """What the sender talks to in place of the private server behind the fault proxy."""
     ledger: dict[str, int | None] = field(default_factory=dict)
     """The counts of faults that are not 0; SOME if the count depends on time."""
     says: tuple[str, ...] = ()
     """What the report says of it; each of its errors contains one of these."""
     attempts: tuple[str, ...] = ()
-    """The counts of attempts that are not 0."""
+    """What happened to connections and handshakes; all else did not."""
     slowest_ms: float = 0.0
     """What the longest latency is at least."""
     settings: Settings = USUAL
@@ -70,6 +86,19 @@ SOUND = (
         says=("the numbers in the replies are not evenly spread",),
         verdict="pass",
         settings=Settings(messages=2 * ENOUGH),
+    ),
+    Case(
+        name="service: replies swapped",
+        service=Service(service.swap),
+        verdict="pass",
+        ledger={"out_of_order": 1},
+        settings=CALLS,
+    ),
+    Case(
+        name="service: push it may send",
+        service=Service(service.push_too),
+        verdict="pass",
+        settings=WITH_PUSHES,
     ),
 )
 """Runs in which each request gets its own right reply in time: they must pass."""
@@ -230,5 +259,47 @@ FAULTS = (
         says=("the server closed the connection with code 1008 not that",),
         attempts=LOST,
         settings=ONE_BY_ONE,
+    ),
+    Case(
+        name="service: push and a lost reply",
+        service=Service(service.push_in_its_place),
+        ledger={"missing": 1},
+        says=("got no reply",),
+        settings=WITH_PUSHES,
+    ),
+    Case(
+        name="service: push not announced",
+        service=Service(service.push_too),
+        ledger={"unsolicited": 1},
+        says=("a message that nobody asked for",),
+        settings=CALLS,
+    ),
+    Case(
+        name="service: wrong id",
+        service=Service(service.change_the_id),
+        ledger={"missing": 1, "unsolicited": 1},
+        says=("got no reply", "a message that nobody asked for"),
+        settings=CALLS,
+    ),
+    Case(
+        name="service: id twice",
+        service=Service(service.reply_twice),
+        ledger={"duplicate": 1},
+        says=("a duplicate reply",),
+        settings=CALLS,
+    ),
+    Case(
+        name="service: error, not a result",
+        service=Service(service.fail),
+        ledger={"wrong": 1},
+        says=("the rule /result does not hold",),
+        settings=CALLS,
+    ),
+    Case(
+        name="service: greeting not announced",
+        service=Service(greets=True),
+        ledger={"unsolicited": 1},
+        says=("the server speaks first on each connection",),
+        settings=CALLS,
     ),
 )

@@ -2,25 +2,34 @@
 
 from collections.abc import Iterator
 
+import wire.exchange
+from cli_client.faults import service
 from cli_client.faults.cases import SOME, Case
 from cli_client.faults.trial import Trial
 from cli_client.ledger.figures import ATTEMPTS, FAULTS
 from cli_client.reports.schema import Report
-from cli_client.reports.wording import close_line
-from wire.exchange import request_of
+from cli_client.reports.wording import close_line, failure_line
 
 __all__ = ["mismatches", "relevant"]
 
 
 def mismatches(case: Case, trial: Trial) -> list[str]:
     """Return in words what the sender should have reported differently; nothing if it is right."""
-    return [*_of_counts(case, trial.report), *_of_words(case, trial.report), *_of_answers(trial)]
+    return [
+        *_of_counts(case, trial.report),
+        *_of_words(case, trial.report),
+        *_of_answers(case, trial),
+    ]
 
 
 def relevant(case: Case, report: Report) -> list[str]:
     """Return the errors of a report, and those of its other texts that are about the fault."""
     errors = [error["message"] for error in report["errors"]]
-    others = [*report["warnings"], *map(close_line, report["connections"]["closes"])]
+    others = [
+        *report["warnings"],
+        *map(close_line, report["connections"]["closes"]),
+        *map(failure_line, report["handshakes"]["failures"]),
+    ]
     return errors + [text for text in others if _is_called_for(case, text)]
 
 
@@ -39,14 +48,25 @@ def _of_counts(case: Case, report: Report) -> Iterator[str]:
             yield f"{name.replace('_', ' ')} should be above 0"
         elif due is not SOME and counted != due:
             yield f"{due} {name.replace('_', ' ')} should be counted"
-    for attempt in ATTEMPTS:
-        if bool(attempts[attempt]) != (attempt in case.attempts):
-            above = "" if attempts[attempt] else "above "
-            yield f"{attempt.replace('_', ' ')} should be {above}0"
+    for event, count in _happened(report).items():
+        if bool(count) != (event in case.attempts):
+            yield f"{event.replace('_', ' ')} should be {'' if count else 'above '}0"
     if attempts["resent"] not in (0, attempts["in_flight_when_lost"]):
         yield "all requests in flight should be sent again, and nothing else"
     if case.slowest_ms > (report["latency_ms"] or {"max": 0.0})["max"]:
         yield f"the longest latency should be {case.slowest_ms:g} ms or more"
+
+
+def _happened(report: Report) -> dict[str, int]:
+    """Return the counts of what happened to connections and handshakes."""
+    attempts, connections = report["attempts"], report["connections"]
+    return {
+        **{name: attempts[name] for name in ATTEMPTS},
+        "given_up": connections["given_up"],
+        "unanswered_closes": connections["unanswered_closes"],
+        "breaches": connections["breaches"],
+        "failed_handshakes": report["handshakes"]["failed"],
+    }
 
 
 def _of_words(case: Case, report: Report) -> Iterator[str]:
@@ -59,8 +79,9 @@ def _of_words(case: Case, report: Report) -> Iterator[str]:
             yield f"it should not say '{text}'"
 
 
-def _of_answers(trial: Trial) -> Iterator[str]:
+def _of_answers(case: Case, trial: Trial) -> Iterator[str]:
     """Compare the ledger with the responses: each verified request has one, and no other has."""
+    request_of = wire.exchange.request_of if case.service is None else service.request_of
     answered = {request_of(response) for response in trial.responses}
     verified = trial.report["ledger"]["verified"]
     if not len(answered) == len(trial.responses) == verified:

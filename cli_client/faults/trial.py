@@ -1,4 +1,7 @@
-"""A trial: one run of the sender against a private server, through the fault proxy."""
+"""A trial: one run of the sender over a broken path.
+
+The path leads through the fault proxy to a private server, or to the self-test's own service.
+"""
 
 import asyncio
 import contextlib
@@ -20,8 +23,8 @@ __all__ = ["Trial", "background_loop", "try_out"]
 LIMIT = 30.0
 """Seconds after which a run is ended if it has not ended by itself."""
 
-PROXY_TIMEOUT = 10.0
-"""Seconds that the proxy may take to start or to stop."""
+PATH_TIMEOUT = 10.0
+"""Seconds that the proxy or the service may take to start or to stop."""
 
 
 class Trial(NamedTuple):
@@ -54,7 +57,7 @@ def try_out(case: Case, server: str, loop: asyncio.AbstractEventLoop) -> Trial:
         KeyboardInterrupt: If it was interrupted.
     """
     responses: list[bytes] = []
-    with _proxy(case, server, loop) as url:
+    with _path(case, server, loop) as url:
         settings = dataclasses.replace(case.settings, url=url)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         result = Run(settings, responses.extend, _is_in_time)()
@@ -64,13 +67,13 @@ def try_out(case: Case, server: str, loop: asyncio.AbstractEventLoop) -> Trial:
 
 
 @contextlib.contextmanager
-def _proxy(case: Case, server: str, loop: asyncio.AbstractEventLoop) -> Iterator[str]:
-    proxy = FaultProxy(server, case.mischief, REQUEST, case.doorman)
-    url = asyncio.run_coroutine_threadsafe(proxy.start(), loop).result(PROXY_TIMEOUT)
+def _path(case: Case, server: str, loop: asyncio.AbstractEventLoop) -> Iterator[str]:
+    path = case.service or FaultProxy(server, case.mischief, REQUEST, case.doorman)
+    url = asyncio.run_coroutine_threadsafe(path.start(), loop).result(PATH_TIMEOUT)
     try:
         yield url
     finally:
-        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(PROXY_TIMEOUT)
+        asyncio.run_coroutine_threadsafe(path.stop(), loop).result(PATH_TIMEOUT)
 
 
 def _is_in_time(standing: Standing) -> bool:

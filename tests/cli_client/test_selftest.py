@@ -66,7 +66,7 @@ def run_with(
 def test_a_checker_that_takes_any_reply_is_found_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cli_client.engine.run.expectation", lambda *_: expectation("any", False))
+    monkeypatch.setattr("cli_client.engine.run.expectation_of", lambda _: expectation("any", False))
     seen, *unseen = names = (
         *("connection cut between frames", "letter changed"),
         *("reply cut short", "number out of range"),
@@ -84,7 +84,9 @@ def test_a_checker_that_takes_any_reply_is_found_out(
 def test_a_checker_that_cries_wolf_is_found_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cli_client.engine.run.expectation", lambda *_: expectation("echo", False))
+    monkeypatch.setattr(
+        "cli_client.engine.run.expectation_of", lambda _: expectation("echo", False)
+    )
     status, table, last = run_with(capsys, (), monkeypatch)
     assert status == 1
     assert table["none"][:2] == ["ALARM", "FAIL: 500 wrong"]
