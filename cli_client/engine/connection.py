@@ -223,7 +223,8 @@ class Connection(asyncio.Protocol):
                 self._sending = False
                 self._settled(error)
             self.fill()
-            self._settled(None)
+            if self.lane.is_empty:  # else the run waits for this one at least
+                self._settled(None)
         else:
             self._flush()
         if protocol.close_rcvd is not None or protocol.parser_exc is not None:

@@ -34,6 +34,10 @@ LONGEST_PAUSE = 2.0
 OPENING_AT_ONCE = 200
 """Handshakes under way at a time, fewer than the usual backlog of a listening socket."""
 
+STARTING_AT_ONCE = 100
+"""Connections that begin to send in one turn of the event loop. All at once, 15,000 of them would
+hold it up for seconds."""
+
 REMEMBERED = 1024
 """How many answered requests a connection knows still, so that a reply too many is named."""
 
@@ -131,11 +135,12 @@ class Fleet:
 
     async def keep(self) -> None:
         """Send and receive, and keep the connections up until none is left to be kept."""
-        keepers = [
-            asyncio.create_task(self._keep(place, connection))
-            for place, connection in self._connections.items()
-        ]
+        keepers: list[asyncio.Task[None]] = []
         try:
+            for place, connection in [*self._connections.items()]:
+                keepers.append(asyncio.create_task(self._keep(place, connection)))
+                if len(keepers) % STARTING_AT_ONCE == 0:
+                    await asyncio.sleep(0)
             await asyncio.gather(*keepers)
         finally:
             for keeper in keepers:

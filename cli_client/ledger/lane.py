@@ -82,7 +82,9 @@ class Lane:
     @property
     def is_empty(self) -> bool:
         """Whether no request waits for its reply."""
-        return not (self._queue or self._in_flight or self._overtaken)
+        if self._queue is not None:
+            return not self._queue
+        return not (self._in_flight or self._overtaken)
 
     def waiting_keys(self) -> Iterator[Key]:
         """Return the keys of the requests in flight, found by key."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from hdrh.histogram import HdrHistogram
 
 from cli_client.ledger.figures import PERCENTILES
+from cli_client.ledger.tally import Tally
 
 __all__ = ["Latencies", "interval_summary", "three_digits"]
 
@@ -29,18 +30,18 @@ class Latencies:
         self._histogram = HdrHistogram(1, _HOUR, 3)
         self._sum = 0.0
         # Counting here first, and in the histogram now and then, is cheaper by far.
-        self._pending: Counter[int] = Counter()
+        self._pending = Tally()
         self._interval: Counter[int] = Counter()
 
     def record(self, latencies: Iterable[float]) -> None:
         """Count latencies."""
-        self._pending.update([int(latency * 1e6) for latency in latencies])
+        self._pending.add([int(latency * 1e6) for latency in latencies])
 
     def flush(self) -> None:
         """Count in the histogram what was recorded; what reads from here does so by itself."""
-        if not self._pending:
+        pending = self._pending.take()
+        if not pending:
             return
-        pending, self._pending = self._pending, Counter()
         record = self._histogram.record_value
         for microseconds, times in pending.items():
             record(min(_HOUR, max(1, microseconds)), times)

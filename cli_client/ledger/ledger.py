@@ -16,6 +16,7 @@ from typing import NamedTuple
 from cli_client.ledger.errors import Errors, name
 from cli_client.ledger.expectation import Expectation, Key
 from cli_client.ledger.latency import Latencies
+from cli_client.ledger.tally import Tally
 
 __all__ = ["Ledger", "OnSettled", "OnVerified", "Request"]
 
@@ -77,7 +78,7 @@ class Ledger:
         """From the moment at which it was due."""
         self.stalled = Latencies()
         """The latencies, corrected if there are such, of the requests that a stall touched."""
-        self.numbers: Counter[int] = Counter()
+        self._numbers = Tally()
         self.errors = Errors()
         self.expectation = expectation
         self.answered_at = 0.0
@@ -98,6 +99,11 @@ class Ledger:
     def settled(self) -> int:
         """How many requests have met their fate."""
         return self.verified + self.wrong + self.missing
+
+    @property
+    def numbers(self) -> Counter[int]:
+        """How often each number occurred in a right reply."""
+        return self._numbers.counts()
 
     # What the sender does.
 
@@ -135,7 +141,7 @@ class Ledger:
             self.corrected.record(latencies)
         if requests[0].due < self._stalled_until:
             self._note_stalled(requests, latencies)
-        self.numbers.update(numbers)
+        self._numbers.add(numbers)
         if self._on_settled is not None:
             for request, reply in zip(requests, replies, strict=True):
                 self._on_settled("verified", connection, request, reply, now)
@@ -187,8 +193,11 @@ class Ledger:
         self.answered_at = now
 
     def _note_silence(self, now: float) -> None:
-        silence = now - max(self.answered_at, self._waiting_since)
-        self.silence_max = max(self.silence_max, silence)
+        since = self.answered_at
+        if since < self._waiting_since:
+            since = self._waiting_since
+        if now - since > self.silence_max:
+            self.silence_max = now - since
 
     def _note_stalled(self, requests: list[Request], latencies: list[float]) -> None:
         self.stalled.record(
