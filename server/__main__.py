@@ -19,7 +19,7 @@ import cloup
 
 from server import logs
 from server.counters import Counters
-from server.descriptors import raise_limit
+from server.descriptors import open_standard_streams, raise_limit, stop_signals
 from server.listening import ListenError, Listeners, listen
 from server.origins import parse_origins
 from server.serving import serve
@@ -34,6 +34,8 @@ from wire.values import Count, Size, Time, Token
 __all__ = ["main"]
 
 DEFAULTS = Settings()
+
+STDIN = 0
 
 option = functools.partial(cloup.option, show_envvar=True)
 
@@ -226,6 +228,9 @@ def main(
         workers=workers or os.cpu_count() or 1,
         origins=tuple(itertools.chain.from_iterable(origins)),
     )
+    if settings.stop_on_eof and sys.stdin is None:
+        raise click.UsageError("--stop-on-eof: standard input is closed.")
+    open_standard_streams()
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     _check(settings)
     try:
@@ -266,7 +271,7 @@ def _run_alone(
     level: int,
     as_json: bool,
 ) -> None:
-    with logs.logging_to_stderr(level, as_json=as_json):
+    with logs.logging_to_stderr(level, as_json=as_json) as say:
         _run(
             serve(
                 settings,
@@ -274,9 +279,10 @@ def _run_alone(
                 listeners.sockets,
                 local=listeners.local,
                 tls=tls,
-                stop_signals=(signal.SIGINT, signal.SIGTERM),
-                stop_fd=sys.stdin.fileno() if settings.stop_on_eof else None,
-                started=lambda: _announce(listeners),
+                stop_signals=stop_signals(),
+                stop_fd=STDIN if settings.stop_on_eof else None,
+                on_started=lambda: say(listeners.announcement()),
+                on_stopping=listeners.remove,
             )
         )
 
@@ -293,7 +299,7 @@ def _run_workers(
     counters = Counters(settings.workers)
     same_port = dataclasses.replace(settings, port=listeners.port)
 
-    def work(number: int, parent_fd: int, ready: Callable[[], None]) -> None:
+    def work(number: int, parent_fd: int, on_ready: Callable[[], None]) -> None:
         counters.use_row(number)
         with logs.logging_to_stderr(level, as_json=as_json):
             _run(
@@ -306,16 +312,18 @@ def _run_workers(
                     tls=tls,
                     stop_signals=(signal.SIGTERM,),
                     stop_fd=parent_fd,
-                    started=ready,
+                    on_started=on_ready,
+                    on_stopping=lambda: None,
                 )
             )
 
-    logs.log_to_stderr(level, as_json=as_json)
+    say = logs.log_to_stderr(level, as_json=as_json)
     run_workers(
         settings.workers,
         work,
-        lambda: _announce(listeners),
-        stop_fd=sys.stdin.fileno() if settings.stop_on_eof else None,
+        on_started=lambda: say(listeners.announcement()),
+        on_died=counters.end_row,
+        stop_fd=STDIN if settings.stop_on_eof else None,
         # The workers keep to the grace themselves; this is for one that hangs.
         grace=settings.drain + settings.grace + 5,
     )
@@ -324,11 +332,6 @@ def _run_workers(
 def _run(serving: Coroutine[Any, Any, None]) -> None:
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(serving)
-
-
-def _announce(listeners: Listeners) -> None:
-    """Say where the server listens, in whatever way it logs: programs wait for this line."""
-    print(listeners.announcement(), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -314,7 +314,6 @@ class Connection(asyncio.Protocol):
         if isinstance(outcome, Accepted):
             self.state = OPEN
             self._protocol = outcome.protocol
-            self._hub.counters.count_opening()
             # To ask for the peer's address takes a system call.
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("%s: opened", self._peer())

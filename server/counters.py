@@ -1,11 +1,18 @@
 """What a server counts, in memory that its worker processes share.
 
 Each worker writes to a row of its own and anyone reads the sum of all rows, so that counting
-takes no lock, and a scrape that happens to reach one worker tells of all of them.
+takes no lock, and a scrape that happens to reach one worker shows all of them. Only the limit of
+connections takes one: two workers must not both give away the last place.
 """
 
+import contextlib
 import mmap
+import os
+import sys
+import tempfile
 from collections.abc import Iterator
+
+from websockets.frames import CloseCode
 
 __all__ = ["CLOSE_CODES", "REFUSALS", "Counters"]
 
@@ -22,6 +29,7 @@ _NAMES: tuple[Name, ...] = (
 )
 _COLUMNS = {name: column for column, name in enumerate(_NAMES)}
 _REQUESTS, _RECEIVED, _SENT = (_COLUMNS[name] for name in ("requests", "received", "sent"))
+_OPEN = _COLUMNS["open"]
 _BYTES_PER_COUNT = 8
 
 
@@ -36,12 +44,18 @@ class Counters:
         # Anonymous and shared: processes forked from here on see each other's counts.
         shared = mmap.mmap(-1, rows * len(_NAMES) * _BYTES_PER_COUNT)
         self._counts = memoryview(shared).cast("q")
+        self._lock = _Lock() if rows > 1 else contextlib.nullcontext()
         self.use_row(0)
 
     def use_row(self, row: int) -> None:
-        """Count in this row from now on. No connection is open in it yet."""
+        """Count in this row from now on."""
         self._row = self._counts[row * len(_NAMES) : (row + 1) * len(_NAMES)]
-        self._row[_COLUMNS["open"]] = 0
+
+    def end_row(self, row: int) -> None:
+        """Count the connections of a worker that died: all are lost, without a Close."""
+        ended = self._counts[row * len(_NAMES) : (row + 1) * len(_NAMES)]
+        ended[_COLUMNS["closed", CloseCode.ABNORMAL_CLOSURE]] += ended[_OPEN]
+        ended[_OPEN] = 0
 
     def add(self, name: Name, amount: int = 1) -> None:
         """Add to a count."""
@@ -54,10 +68,18 @@ class Counters:
         row[_REQUESTS] += requests
         row[_SENT] += sent
 
-    def count_opening(self) -> None:
-        """Count a WebSocket connection that opened."""
+    def open_one(self, limit: int) -> bool:
+        """Count a WebSocket connection that opens, unless as many as the limit are open.
+
+        Returns:
+            Whether it may open.
+        """
+        with self._lock:
+            if self.total("open") >= limit:
+                return False
+            self._row[_OPEN] += 1
         self.add("opened")
-        self.add("open")
+        return True
 
     def count_close(self, code: int) -> None:
         """Count a WebSocket connection that ended, by its close code."""
@@ -72,3 +94,25 @@ class Counters:
         """Return each count's name and its sum over all workers."""
         for name in _NAMES:
             yield name, self.total(name)
+
+
+class _Lock:
+    """A lock among processes that were forked; it is released when its holder dies."""
+
+    def __init__(self) -> None:
+        if sys.platform == "linux":
+            # Needs no folder that can be written to.
+            self._file = os.memfd_create("connections")
+        else:
+            self._file, path = tempfile.mkstemp()
+            os.unlink(path)
+
+    def __enter__(self) -> None:
+        import fcntl
+
+        fcntl.lockf(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        import fcntl
+
+        fcntl.lockf(self._file, fcntl.LOCK_UN)

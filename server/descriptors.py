@@ -1,14 +1,28 @@
-"""File descriptors: hearing that one has reached its end, and having enough of them."""
+"""What the process gets from the system: standard streams, file descriptors, signals."""
 
 import contextlib
 import os
+import signal
 import threading
 from collections.abc import Callable
 
-__all__ = ["call_at_end_of_file", "raise_limit"]
+__all__ = ["call_at_end_of_file", "open_standard_streams", "raise_limit", "stop_signals"]
 
 
-def call_at_end_of_file(descriptor: int, call: Callable[[], object]) -> None:
+def open_standard_streams() -> None:
+    """Open the null device in place of standard streams that are closed.
+
+    Otherwise their numbers would go to the first sockets, and the log into these.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest number that is free, which is this one.
+            os.open(os.devnull, os.O_RDWR)
+
+
+def call_at_end_of_file(descriptor: int, on_end: Callable[[], object]) -> None:
     """Call back, from a thread of its own, when a file has been read to its end.
 
     A thread, since not every event loop can watch every kind of file.
@@ -19,7 +33,7 @@ def call_at_end_of_file(descriptor: int, call: Callable[[], object]) -> None:
             while os.read(descriptor, 4096):
                 pass
         with contextlib.suppress(RuntimeError):  # the event loop has ended before
-            call()
+            on_end()
 
     threading.Thread(target=read_to_end, daemon=True).start()
 
@@ -32,3 +46,15 @@ def raise_limit() -> None:
         return
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def stop_signals() -> frozenset[signal.Signals]:
+    """Return the signals that stop a server in order.
+
+    SIGHUP is one, for a terminal that is closed, unless it is ignored: ``nohup`` sees to that.
+    """
+    signals = {signal.SIGINT, signal.SIGTERM}
+    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        signals.add(hangup)
+    return frozenset(signals)

@@ -64,7 +64,7 @@ ACCEPTED = (
 
 
 class Accepted(NamedTuple):
-    """The connection becomes a WebSocket."""
+    """The connection becomes a WebSocket, and is counted as open."""
 
     response: bytes
     protocol: ReplyProtocol | None
@@ -155,9 +155,11 @@ class OpeningHandshake:
 def accept_plain(hub: Hub, head: bytes) -> bytes | None:
     """Return the response to a plain request for a WebSocket that is granted, else None."""
     found = KEY.search(head)
-    if found is None or hub.stopping or hub.is_full:
+    if found is None or hub.stopping:
         return None
     if not _is_granted(hub, head[: found.start()] + b"\r\n" + head[found.end() :]):
+        return None
+    if not hub.open_one():
         return None
     digest = hashlib.sha1(found[1] + GUID, usedforsecurity=False).digest()
     return ACCEPTED % b2a_base64(digest, newline=False)
@@ -236,11 +238,7 @@ def _decide(hub: Hub, protocol: ReplyProtocol, request: Request, rest: bytes) ->
     if hub.stopping:
         return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "The server is stopping.")
     if hub.is_full:
-        return _refuse(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "full",
-            f"The server already has {hub.settings.max_connections} connections, its limit.",
-        )
+        return _refuse_full(hub)
     if not hub.gate.admits_origin(origin, host or ""):
         return _refuse(
             HTTPStatus.FORBIDDEN, "origin", f"The origin {origin!r} may not connect here."
@@ -254,6 +252,8 @@ def _decide(hub: Hub, protocol: ReplyProtocol, request: Request, rest: bytes) ->
     response = protocol.accept(request)
     if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         return Refused(response.serialize(), "malformed", _text_of(response))
+    if not hub.open_one():
+        return _refuse_full(hub)
     notice = None
     offered = request.headers.get_all("Sec-WebSocket-Protocol")
     if offered and protocol.subprotocol is None:
@@ -306,6 +306,14 @@ def _answer_unparsed(hub: Hub, head: bytes, error: Exception) -> Outcome:
 
 def _refuse(status: HTTPStatus, reason: str, text: str) -> Refused:
     return Refused(plain_response(status, f"{text}\n").serialize(), reason, text)
+
+
+def _refuse_full(hub: Hub) -> Refused:
+    return _refuse(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "full",
+        f"The server already has {hub.settings.max_connections} connections, its limit.",
+    )
 
 
 def _text_of(response: Response) -> str:

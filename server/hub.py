@@ -81,6 +81,10 @@ class Hub:
         """Whether compression is offered to clients that ask for it."""
         return self._extensions is not None
 
+    def open_one(self) -> bool:
+        """Count a WebSocket that opens, unless there are as many as there may be."""
+        return self.counters.open_one(self.settings.max_connections)
+
     @property
     def is_full(self) -> bool:
         """Whether the server, with all its workers, has as many open WebSockets as it may."""

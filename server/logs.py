@@ -3,6 +3,9 @@
 Nobody may be reading standard error, and a pipe that nobody reads is full after 64 KiB. So the
 lines go through a bounded queue to a thread of their own. No lock and no buffer of a stream is
 involved: the interpreter waits for these when it ends.
+
+A process that forks must have no threads. It writes its few lines itself, and gives each of them up
+after a time.
 """
 
 import contextlib
@@ -10,9 +13,10 @@ import json
 import logging
 import os
 import queue
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from logging.handlers import QueueHandler
 
 from wire.text import printable
@@ -27,25 +31,36 @@ STOP_TIMEOUT = 1.0
 """Seconds that the end of the process waits for a reader: enough for one that is only slow."""
 
 
+WRITE_TIMEOUT = 0.1
+"""Seconds that a process without threads waits for a reader, for one line."""
+
+WRITE_PAUSE = 1.0
+"""Seconds for which it then drops lines, so that many lines do not wait one after the other."""
+
+Say = Callable[[str], None]
+"""Writes a line as it is, whatever the level of the log."""
+
+
 @contextlib.contextmanager
-def logging_to_stderr(level: int, *, as_json: bool) -> Iterator[None]:
+def logging_to_stderr(level: int, *, as_json: bool) -> Iterator[Say]:
     """Log to standard error through a thread."""
     writer = _Writer(_formatter(as_json))
     handler = _DroppingHandler(writer.records)
     _use(handler, level)
     writer.start()
     try:
-        yield
+        yield writer.say
     finally:
         logging.getLogger("wsroll").removeHandler(handler)
         writer.stop()
 
 
-def log_to_stderr(level: int, *, as_json: bool) -> None:
+def log_to_stderr(level: int, *, as_json: bool) -> Say:
     """Log to standard error directly, in a process that forks and so must have no threads."""
-    handler = _StderrHandler()
+    handler = _TimedHandler()
     handler.setFormatter(_formatter(as_json))
     _use(handler, level)
+    return handler.say
 
 
 def _use(handler: logging.Handler, level: int) -> None:
@@ -73,14 +88,19 @@ class _Writer:
     """
 
     def __init__(self, formatter: logging.Formatter) -> None:
-        self.records: queue.Queue[logging.LogRecord | None] = queue.Queue(QUEUE_SIZE)
-        """The records to write; None ends the thread."""
+        self.records: queue.Queue[logging.LogRecord | str | None] = queue.Queue(QUEUE_SIZE)
+        """The records and lines to write; None ends the thread."""
         self._formatter = formatter
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def say(self, line: str) -> None:
+        """Write a line as it is."""
+        with contextlib.suppress(queue.Full):
+            self.records.put_nowait(line)
 
     def stop(self) -> None:
         """Write what is left, but do not wait long for a reader."""
@@ -90,14 +110,55 @@ class _Writer:
 
     def _run(self) -> None:
         while (record := self.records.get()) is not None:
-            _write(self._formatter.format(record))
+            _write(record if isinstance(record, str) else self._formatter.format(record))
 
 
-class _StderrHandler(logging.Handler):
-    """Writes each record itself."""
+class _TimedHandler(logging.Handler):
+    """Writes each record itself, from the main thread, unless nobody reads it in time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_writing = False
+        self._dropped = 0
+        self._paused_until = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        _write(self.format(record))
+        if time.monotonic() < self._paused_until:
+            self._dropped += 1
+            return
+        if self._dropped:
+            self.say(_dropped_text(self._dropped))
+            self._dropped = 0
+        self.say(self.format(record))
+
+    def say(self, line: str) -> None:
+        """Write a line as it is."""
+        # The signal interrupts the system call. It comes again, for the case that the first one
+        # comes between the last look at signals and the call.
+        signal.signal(signal.SIGALRM, self._on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, WRITE_TIMEOUT, WRITE_TIMEOUT)
+        self._is_writing = True
+        try:
+            _write(line)
+        except _NobodyReadsError:
+            self._dropped += 1
+            self._paused_until = time.monotonic() + WRITE_PAUSE
+        finally:
+            self._is_writing = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _on_alarm(self, *_: object) -> None:
+        if self._is_writing:
+            self._is_writing = False
+            raise _NobodyReadsError
+
+
+class _NobodyReadsError(Exception):
+    """A line was not read in time."""
+
+
+def _dropped_text(count: int) -> str:
+    return f"{count} log lines were dropped: nobody read them in time"
 
 
 class _DroppingHandler(QueueHandler):
@@ -117,7 +178,7 @@ class _DroppingHandler(QueueHandler):
                         "name": record.name,
                         "levelno": logging.WARNING,
                         "levelname": "WARNING",
-                        "msg": f"{self.dropped} log lines were dropped: nobody read them in time",
+                        "msg": _dropped_text(self.dropped),
                     }
                 )
                 self.queue.put_nowait(notice)

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from server.connection import Connection, log_refusal
 from server.counters import Counters
@@ -20,6 +21,8 @@ __all__ = ["serve"]
 
 logger = logging.getLogger("wsroll.server")
 
+HANGUP = getattr(signal, "SIGHUP", None)
+
 
 async def serve(
     settings: Settings,
@@ -28,9 +31,10 @@ async def serve(
     *,
     local: bool,
     tls: ssl.SSLContext | None,
-    stop_signals: Sequence[signal.Signals],
+    stop_signals: Collection[signal.Signals],
     stop_fd: int | None,
-    started: Callable[[], None],
+    on_started: Callable[[], None],
+    on_stopping: Callable[[], None],
 ) -> None:
     """Serve until a signal comes or a file reaches its end.
 
@@ -40,9 +44,11 @@ async def serve(
         sockets: Bound sockets.
         local: Whether only this machine can connect.
         tls: The TLS context, or None to serve without TLS.
-        stop_signals: Signals that stop the server; a second one ends it at once.
+        stop_signals: Signals that stop the server. A second one ends it at once, but for SIGHUP:
+            of a terminal that closes, several may come.
         stop_fd: A file descriptor whose end of file stops the server as well.
-        started: Called once clients can connect.
+        on_started: Called once clients can connect.
+        on_stopping: Called before they no longer can.
     """
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_ExceptionHandler())
@@ -65,8 +71,11 @@ async def serve(
             on_refused=lambda secure, reason: log_refusal(hub, secure, "tls", reason),
         )
 
-    def ask_to_stop() -> None:
-        (hurry if stop.is_set() else stop).set()
+    def ask_to_stop(number: signal.Signals) -> None:
+        if not stop.is_set():
+            stop.set()
+        elif number != HANGUP:
+            hurry.set()
 
     _on_signals(loop, stop_signals, ask_to_stop)
     if stop_fd is not None:
@@ -79,9 +88,10 @@ async def serve(
         )
         for listener in sockets
     ]
-    started()
+    on_started()
     await stop.wait()
     await _drain(hub, hurry)
+    on_stopping()
     for listener in listeners:
         listener.close()
     hub.stopping = True
@@ -151,14 +161,17 @@ async def _close(register: _Register, grace: float, hurry: asyncio.Event) -> Non
 
 
 def _on_signals(
-    loop: asyncio.AbstractEventLoop, signals: Sequence[signal.Signals], call: Callable[[], None]
+    loop: asyncio.AbstractEventLoop,
+    signals: Collection[signal.Signals],
+    on_signal: Callable[[signal.Signals], None],
 ) -> None:
     for number in signals:
         try:
-            loop.add_signal_handler(number, call)
+            loop.add_signal_handler(number, on_signal, number)
         except NotImplementedError:
             # Windows: the handler runs in the main thread, between two steps of the loop.
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(call))
+            call = functools.partial(loop.call_soon_threadsafe, on_signal, number)
+            signal.signal(number, lambda *_, call=call: call())
 
 
 class _ExceptionHandler:

@@ -25,6 +25,7 @@ class Running:
         options: Those of its command.
         environment: Variables to add to the environment.
         before: What to do in the new process before it becomes the server.
+        unread_log: Whether nobody reads the log after the announcement.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Running:
         options: tuple[str, ...],
         environment: Mapping[str, str],
         before: Callable[[], None] | None,
+        unread_log: bool = False,
     ) -> None:
         where = () if "--port" in options or "--unix" in options else ("--port", "0")
         self.process = subprocess.Popen(
@@ -39,10 +41,12 @@ class Running:
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            bufsize=1,
             env={**os.environ, **environment},
             preexec_fn=before,
         )
         self.pid = self.process.pid
+        self._unread_log = unread_log
         self._lines: list[str] = []
         self._news = threading.Condition()
         self._reader = threading.Thread(target=self._read_log, daemon=True)
@@ -116,16 +120,21 @@ class Running:
             with self._news:
                 self._lines.append(line)
                 self._news.notify_all()
+            if self._unread_log:
+                break
         with self._news:
             self._news.notify_all()
 
 
 @contextlib.contextmanager
 def running(
-    *options: str, before: Callable[[], None] | None = None, **environment: str
+    *options: str,
+    before: Callable[[], None] | None = None,
+    unread_log: bool = False,
+    **environment: str,
 ) -> Iterator[Running]:
     """Run a server; whatever happens to it, its log must hold no traceback and no warning."""
-    server = Running(options, environment, before)
+    server = Running(options, environment, before, unread_log)
     try:
         yield server
     finally:

@@ -97,6 +97,7 @@ def test_a_port_that_another_server_has() -> None:
         (["--port", "http"], ["--port", "http"]),
         (["--workers", "-1"], ["--workers", "-1"]),
         (["--max-message-size", "1X"], ["--max-message-size", "1X"]),
+        (["--max-message-size", "9" * 5000], ["--max-message-size"]),
         (["--max-message-size", "-1"], ["--max-message-size", "-1"]),
         (["--max-connections", "0"], ["--max-connections", "0"]),
         (["--open-timeout", "0"], ["--open-timeout", "0"]),

@@ -88,6 +88,7 @@ def test_after_the_drain_it_stops(options: tuple[str, ...]) -> None:
         assert received is not None
         client.send(frame(CLOSE, received.payload))
         assert client.read_frame() is None
+        client.socket.close()
         assert server.wait() == 0
 
 

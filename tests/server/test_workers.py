@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,84 @@ def test_a_worker_that_dies_is_replaced(two_workers: Running) -> None:
         assert sample(two_workers, "wsroll_connections") == len(alive) + len(newcomers)
 
 
+def test_the_counts_add_up_after_a_worker_was_killed(two_workers: Running) -> None:
+    """Its connections count as closed without a Close: opened = open + closed."""
+    with contextlib.ExitStack() as stack:
+        clients = open_many(two_workers, stack, 40)
+        killed = min(workers(two_workers))
+        os.kill(killed, signal.SIGKILL)
+        two_workers.wait_for_log(f"process {killed}) died with signal 9")
+        alive = [client for client in clients if answers(client)]
+        body = two_workers.get("/metrics")[2].decode()
+        counts = {
+            one.name: sum(other.value for other in family.samples if other.name == one.name)
+            for family in text_string_to_metric_families(body)
+            for one in family.samples
+        }
+    assert counts["wsroll_connections"] == len(alive)
+    assert counts["wsroll_connections_opened_total"] == 40
+    assert counts["wsroll_closes_total"] == 40 - len(alive)
+
+
+OPENERS = """
+import os
+
+counters = Counters(4)
+start_read, start_write = os.pipe()
+children = []
+for row in range(4):
+    child = os.fork()
+    if not child:
+        os.read(start_read, 1)
+        counters.use_row(row)
+        for _ in range(400):
+            counters.open_one(1000)
+        os._exit(0)
+    children.append(child)
+os.write(start_write, b"....")
+for child in children:
+    os.waitpid(child, 0)
+print(counters.total("open"))
+"""
+
+
+def test_no_more_than_the_limit_open_at_once() -> None:
+    """Processes that count at the same moment give away every place, and none twice."""
+    done = subprocess.run(
+        [sys.executable, "-c", OPENERS], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "1000\n"
+
+
+def test_a_log_that_nobody_reads_does_not_stop_the_parent() -> None:
+    """Standard error is a full pipe: workers are still replaced, and SIGTERM still stops all."""
+    with running("--workers", "2", "-v", unread_log=True) as server:
+        fill_the_log(server)
+        for _ in range(3):
+            known = set(workers(server))
+            os.kill(min(known), signal.SIGKILL)
+            wait_for(lambda known=known: len(set(workers(server)) - known) == 1)  # type: ignore[misc]
+        with server.connect() as client:
+            client.ask("Request 1")
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+
+
+def fill_the_log(server: Running) -> None:
+    """Cause more log lines than a pipe holds, in both workers."""
+    for _ in range(3000):
+        with server.connect():
+            pass
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is so of which no event tells."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def answers(client: RawClient) -> bool:
     try:
         check_reply(b"alive?", client.ask("alive?").encode())
@@ -114,7 +193,7 @@ def answers(client: RawClient) -> bool:
     return True
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_reach_all(number: signal.Signals) -> None:
     """Every client is told, whichever worker has it, and no process is left."""
     with running("--workers", "2", "--quiet") as server, contextlib.ExitStack() as stack:
