@@ -128,6 +128,7 @@ def test_the_counts_add_up_after_a_worker_was_killed(two_workers: Running) -> No
 
 OPENERS = """
 import os
+from server.counters import Counters
 
 counters = Counters(4)
 start_read, start_write = os.pipe()
