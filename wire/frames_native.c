@@ -7,7 +7,6 @@
 
    There is no state outside of objects, so that interpreters and threads share nothing. */
 
-#define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000 /* one build for CPython 3.11 and newer */
 #include <Python.h>
 #include <stdint.h>
@@ -243,7 +242,8 @@ Answerer_answer(PyObject *self, PyObject *data)
         return NULL;
     }
     if (write_replies((Answerer *)self, view.buf, view.len, replies, &count, &used, &written) == 0) {
-        result = Py_BuildValue("y#nn", replies, written, count, used);
+        result = Py_BuildValue("Nnn", PyBytes_FromStringAndSize((char *)replies, written), count,
+                               used);
     }
     PyBuffer_Release(&view);
     return result;
@@ -318,13 +318,14 @@ static PyObject *
 pack(PyObject *module, PyObject *args)
 {
     unsigned char first_byte, *to;
-    PyObject *payloads, *frames;
-    const char *keys;
-    char *payload;
+    PyObject *payloads, *keys_object, *frames;
+    char *keys, *payload;
     Py_ssize_t keys_size, all, size, i;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "bO!y#", &first_byte, &PyList_Type, &payloads, &keys, &keys_size)) {
+    /* No format with a "#": built by Python 3.13 and newer, it would fail in 3.11 and 3.12. */
+    if (!PyArg_ParseTuple(args, "bO!O", &first_byte, &PyList_Type, &payloads, &keys_object) ||
+        PyBytes_AsStringAndSize(keys_object, &keys, &keys_size) < 0) {
         return NULL;
     }
     if (keys_size != KEY_SIZE * PyList_Size(payloads)) {
