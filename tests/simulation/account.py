@@ -126,10 +126,14 @@ class Account:
         settings: The settings of the run.
         server: The server, with its books.
         wire: What passed.
+        ended: When the run ended, by the clock of the wire.
         slack: By how much two readings of the same moment may differ, in seconds.
     """
 
-    def __init__(self, settings: Settings, server: Server, wire: Wire, slack: float) -> None:
+    def __init__(
+        self, settings: Settings, server: Server, wire: Wire, ended: float, slack: float
+    ) -> None:
+        self.ended = ended
         self.slack = slack
         self.settings = settings
         self.plan = server.plan
@@ -142,7 +146,6 @@ class Account:
         self.failed: list[Attempt] = []
         self.unsure: list[Attempt] = []
         """Attempts that were under way when the run ended."""
-        self.ended = max((at for attempt in wire.attempts for at in attempt.moments), default=0.0)
         for attempt in wire.attempts:
             self._enter(attempt, server.books.get(attempt.port))
         self.elsewhere: dict[bytes, list[Sent]] = defaultdict(list)
@@ -468,7 +471,10 @@ class Account:
 
     @property
     def span(self) -> tuple[float, float] | None:
-        """The time from the first request to the last right reply, and to the last message."""
+        """The time from the first request to the last right reply, and that in which it may lie.
+
+        Sending begins when a connection opens, though it may end before it carries a request.
+        """
         starts = [sent.at for link in self.links for sent in link.sent]
         right = [
             sent.answered_at
@@ -479,7 +485,7 @@ class Account:
         ends = [taken.at for link in self.links for taken in link.taken]
         if not (starts and right):
             return None
-        return max(right) - min(starts), max(ends) - min(starts)
+        return max(right) - min(starts), max(ends) - min(link.opened_at for link in self.links)
 
     @property
     def longest_latency(self) -> float:

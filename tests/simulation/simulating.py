@@ -143,7 +143,13 @@ def simulate(scenario: Scenario, *, really: bool = False) -> Outcome:
         except Exception as error:
             outcome.problems.append(f"{type(error).__name__}: {error}")
     if outcome.result is not None:
-        outcome.account = Account(scenario.settings, server, wire, REAL_SLACK if really else SLACK)
+        outcome.account = Account(
+            scenario.settings,
+            server,
+            wire,
+            began + outcome.lasted,
+            REAL_SLACK if really else SLACK,
+        )
         outcome.problems += outcome.differences()
     return outcome
 

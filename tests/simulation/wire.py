@@ -48,12 +48,6 @@ class Attempt:
     """When the engine was told that the connection is gone."""
     eof: int | None = None
 
-    @property
-    def moments(self) -> list[float]:
-        """When it began, and when it ended."""
-        ends = (self.failed_at, None if self.lost is None else self.lost[1])
-        return [self.began, *(at for at in ends if at is not None)]
-
 
 class Wire:
     """What passed between sender and server, in one order over all connections."""
