@@ -263,7 +263,7 @@ def _decide(hub: Hub, protocol: ReplyProtocol, request: Request, rest: bytes) ->
     # A protocol of its own, because the library's parser would hold the request for as long as the
     # connection lives.
     opened = hub.new_protocol(OPEN)
-    opened.extensions = protocol.extensions
+    opened.use_extensions(protocol.extensions)
     return Accepted(response.serialize(), opened, rest, notice)
 
 

@@ -9,9 +9,9 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from server.logs import printable
 from server.settings import Settings
 from wire.address import announcement
+from wire.text import printable
 
 __all__ = ["ListenError", "Listeners", "listen"]
 

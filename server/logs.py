@@ -30,7 +30,6 @@ MiB. Further lines are counted and dropped."""
 STOP_TIMEOUT = 1.0
 """Seconds that the end of the process waits for a reader: enough for one that is only slow."""
 
-
 WRITE_TIMEOUT = 0.1
 """Seconds that a process without threads waits for a reader, for one line."""
 

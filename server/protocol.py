@@ -19,6 +19,7 @@ holds it to this.
 from collections.abc import Callable
 
 from websockets.exceptions import PayloadTooBig
+from websockets.extensions import Extension
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
@@ -37,6 +38,10 @@ SHORT = 120
 
 CONTROL_SIZE = 125
 """The most bytes in a control frame (section 5.5)."""
+
+LARGEST_EXPANSION = 1 / 16
+"""By how much data that does not shrink may grow in compression. A stored block adds 5 bytes (RFC
+1951, section 3.2.4), and the encoders with the least memory make blocks of 128 bytes."""
 
 
 class ReplyProtocol(ServerProtocol):
@@ -78,6 +83,13 @@ class ReplyProtocol(ServerProtocol):
             super().receive_data(data)
         if self.state is not OPEN:
             self._message = None  # nothing will complete it
+
+    def use_extensions(self, extensions: list[Extension]) -> None:
+        """Send and receive with these extensions from now on."""
+        self.extensions = extensions
+        if extensions:
+            # The library holds the limit against the size of a frame before it is decompressed too.
+            self.max_message_size = CONTROL_SIZE + int(self._max_size * (1 + LARGEST_EXPANSION))
 
     def release(self) -> None:
         """Let go of everything, at the end of the connection.

@@ -1,5 +1,6 @@
 """Compressed messages, in every way in which DEFLATE lets a client write them."""
 
+import os
 import zlib
 
 import pytest
@@ -9,7 +10,7 @@ from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Frame, Opcode
 
 from server.deflate import MOST_STREAMS, Deflate, DeflateFactory, Inflater
-from tests.server.raw import CONT, TEXT, RawClient, close_code, frame
+from tests.server.raw import BINARY, CONT, TEXT, RawClient, close_code, frame
 from tests.server.running import running
 
 TAIL = b"\0\0\xff\xff"
@@ -145,3 +146,25 @@ def test_a_client_whose_messages_end_streams_gets_right_replies() -> None:
             assert answers.decompress(reply.payload + TAIL) == text
         raw.send(frame(TEXT, b"\x03\x00" * 1000, rsv=4))
         assert close_code(raw.read_frame()) == 1002
+
+
+@pytest.mark.parametrize("level", [1, 5, 9])
+def test_a_message_at_the_size_limit_that_does_not_shrink(level: int) -> None:
+    """Its frame is larger than the limit, which is that of the message."""
+    limit = 50_000
+    options = ("--compress", "--reply", "echo", "--max-message-size", str(limit))
+    with running(*options) as server:
+        for extra in (0, 1):
+            with RawClient(server.url) as raw:
+                raw.open("Sec-WebSocket-Extensions: permessage-deflate")
+                packer = zlib.compressobj(wbits=-12, memLevel=level)
+                packed = packer.compress(os.urandom(limit + extra))
+                packed += packer.flush(zlib.Z_SYNC_FLUSH)
+                assert len(packed) > limit
+                raw.send(frame(BINARY, packed.removesuffix(TAIL), rsv=4))
+                reply = raw.read_frame()
+                assert reply is not None
+                if extra:
+                    assert close_code(reply) == 1009
+                else:
+                    assert len(zlib.decompressobj(-12).decompress(reply.payload + TAIL)) == limit
