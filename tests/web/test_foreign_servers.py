@@ -132,7 +132,7 @@ def test_json_is_shown_where_a_number_is_expected(page: Page) -> None:
         expect(page.locator("#response")).to_have_text(
             'Not as expected: “{"you": "Request 0", "ok": true}”'
         )
-        expect(page.locator("#timing")).to_contain_text("set the check to off")
+        expect(page.locator("#timing")).to_contain_text("Wrong check?")
 
 
 def test_the_message_can_be_another_one(page: Page) -> None:

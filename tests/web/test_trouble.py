@@ -149,6 +149,19 @@ def test_nothing_moves_whatever_the_state_and_the_response(
     assert positions(page) == before
 
 
+@pytest.mark.parametrize("width", [320, 720])
+def test_nothing_moves_for_a_message_that_is_not_as_expected(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    with liars.serving(liars.at("Request 0", liars.twice)) as url:
+        page.goto(f"{FILE}?server={url}&check=echo")
+        expect(page.locator("#state")).to_contain_text("Connected to")
+        before = positions(page)
+        page.click("#send")
+        expect(page.locator("#response")).to_have_text("Not as expected: “Request 0: 7”")
+        assert positions(page) == before
+        page.goto("about:blank")
+
+
 def test_the_reason_stays_in_sight_while_it_tries_again(page: Page) -> None:
     async def leave(websocket: ServerConnection) -> None:
         await websocket.close(4000, "not today")
