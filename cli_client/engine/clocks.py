@@ -1,12 +1,13 @@
 """The sender's own health, so that its own stall is not blamed on the server."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
 from cli_client.ledger.latency import Latencies
 
-__all__ = ["Clock", "LoopWatch", "StopWatch"]
+__all__ = ["STALL", "Clock", "LoopWatch", "StopWatch"]
 
 Clock = Callable[[], float]
 """Tells the time in seconds, from a moment that means nothing, and never goes back."""
@@ -14,29 +15,83 @@ Clock = Callable[[], float]
 INTERVAL = 0.01
 """Seconds from one look at the event loop to the next."""
 
+STALL = 0.25
+"""Seconds for which a process stands still before it is called a stall: a busy machine may well
+hold a process up for a tenth of a second."""
+
+ATTENTION = 0.1
+"""Seconds from one call to the next of what must not wait for a busy event loop."""
+
 
 class LoopWatch:
-    """Measures how late the event loop runs what is due."""
+    """Measures how late the event loop runs what is due, and notices when it stood still.
 
-    def __init__(self) -> None:
+    Args:
+        clock: The clock of the run.
+        on_stall: Called with the beginning and the end of each time in which the process stood
+            still, before anything is done with what came meanwhile.
+        on_starved: Called now and then while the loop is so busy that its timers do not run.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        on_stall: Callable[[float, float], None],
+        on_starved: Callable[[], None],
+    ) -> None:
         self.lag = Latencies()
-        self._loop = asyncio.get_running_loop()
+        self.now = clock
+        """Tells the time."""
+        self._on_stall = on_stall
+        self._on_starved = on_starved
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._beaten_at = 0.0
+        # Until the run begins, nothing is overdue.
+        self._overdue_at = math.inf
+        self._late = 0.0
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the event loop is so busy that it was late when it last ran what was due."""
+        return self._late > ATTENTION
 
     def start(self) -> None:
         """Begin."""
-        self._due = self._loop.time() + INTERVAL
-        self._timer = self._loop.call_at(self._due, self._look)
+        self._beaten_at = self.now()
+        self._schedule()
 
     def stop(self) -> None:
         """End."""
+        self._overdue_at = math.inf
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look(self) -> None:
-        self.lag.record([max(0.0, self._loop.time() - self._due)])
-        self.start()
+    def beat(self) -> float:
+        """Tell the time to whoever begins to work, and note that the process is alive."""
+        now = self.now()
+        if now > self._overdue_at:
+            self._note_overdue(now)
+        self._beaten_at = now
+        return now
+
+    def _schedule(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._overdue_at = self._beaten_at + STALL
+        self._due = loop.time() + INTERVAL
+        self._timer = loop.call_at(self._due, self._tick)
+
+    def _tick(self) -> None:
+        self._late = max(0.0, asyncio.get_running_loop().time() - self._due)
+        self.lag.record([self._late])
+        self.beat()
+        self._schedule()
+
+    def _note_overdue(self, now: float) -> None:
+        if now - self._beaten_at > STALL:
+            self._on_stall(self._beaten_at, now)
+        self._overdue_at = now + ATTENTION
+        self._on_starved()
 
 
 class StopWatch:

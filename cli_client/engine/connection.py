@@ -1,32 +1,58 @@
 """The sender's connection: keeps the window full, checks what comes, says how it ended."""
 
 import asyncio
+import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, Protocol, cast
 
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import CloseCode
 from websockets.protocol import CLOSED, CONNECTING, OPEN
 
-from cli_client.engine.clocks import Clock
+from cli_client.engine.clocks import LoopWatch
 from cli_client.engine.protocol import RequestProtocol
 from cli_client.ledger.lanes import AnyLane
 from cli_client.ledger.ledger import Request
+from cli_client.ledger.result import CloseKey
 
-__all__ = ["Closing", "Connection", "Take"]
+__all__ = ["Brake", "Connection", "Take"]
 
-Take = Callable[[int], list[Request]]
-"""Gives the next requests to send, no more than so many."""
+SLOWEST = 1024
+"""Bytes a second from which on a message counts as moving, so that its request is not given up: a
+path that is slower hardly carries anything."""
+
+MOST_PATIENCE = 10
+"""How many time-outs a request may take, at the most, while bytes move."""
+
+MEASURED = 1.0
+"""Seconds over which it is measured whether bytes move, at the most."""
+
+IDLE = 1.0
+"""Seconds without a request or a reply after which a connection that ends is called idle."""
 
 
-class Closing(NamedTuple):
-    """How a connection ended."""
+class Take(Protocol):
+    """Gives the next requests to send."""
 
-    by: Literal["server", "client", "network"]
-    code: int
-    """The close code (RFC 6455, section 7.4); 1006 if there was no Close frame."""
-    reason: str
-    in_words: str
+    def __call__(self, amount: int, again: int, opened_at: float, now: float) -> list[Request]:
+        """Return them: see ``Supply.take``."""
+
+
+class Brake:
+    """Stops all connections at once, however busy they are.
+
+    A connection to which something comes while the brake is pulled takes nothing in any more.
+    """
+
+    def __init__(self) -> None:
+        self.pulled = False
+
+
+class Ending(NamedTuple):
+    """Why the sender ended a connection by itself."""
+
+    kind: Literal["over", "interrupted", "gave up"]
+    words: str
 
 
 class Connection(asyncio.Protocol):
@@ -38,8 +64,9 @@ class Connection(asyncio.Protocol):
         window: How many requests may be in flight.
         lane: Where requests and replies are taken down.
         take: Gives the requests.
-        settled: Called when replies have come, with the error if they cannot be handed over.
-        clock: Tells the time.
+        on_settled: Called when replies have come, with the error if they cannot be handed over.
+        watch: Tells the time, and notices stalls.
+        brake: Whether to take nothing in any more.
     """
 
     def __init__(
@@ -50,28 +77,42 @@ class Connection(asyncio.Protocol):
         window: int,
         lane: AnyLane,
         take: Take,
-        settled: Callable[[OSError | None], None],
-        clock: Clock,
+        on_settled: Callable[[OSError | None], None],
+        watch: LoopWatch,
+        brake: Brake,
     ) -> None:
         self.lane = lane
         self.has_answered = False
-        """Whether any reply came on it."""
+        """Whether it brought the answer to a request, right or wrong."""
+        self.opened_at = 0.0
         self._protocol = protocol
         self._headers = headers
         self._window = window
         self._take = take
-        self._settled = settled
-        self._clock = clock
-        self._transport: asyncio.Transport
+        self._on_settled = on_settled
+        self._watch = watch
+        self._brake = brake
+        self._transport: asyncio.Transport | None = None
         self._sending = False
         self._paused = False
+        self._deaf = False
         self._error: BaseException | None = None
-        # When the last reply came, or the first request after a time with none in flight went out.
-        self._last_reply = 0.0
+        self._ending: Ending | None = None
+        self._idle_for = 0.0
+        self._sent_at = 0.0
+        self._sent_again = 0
+        # When a request was last settled, or the first after a time with none in flight went out.
+        self._progress_at = 0.0
         self._pongs_before_ping: int | None = None
         self._pinged_at = 0.0
         self._silences = 0
-        self._abort_reason = ""
+        # Whether bytes move: those that came, and those that wait to go out.
+        self._bytes = 0
+        self._bytes_at = 0.0
+        self._measured_at = 0.0
+        self._bytes_measured = 0
+        self._unsent_measured = 0
+        self._moved_at = -math.inf
         loop = asyncio.get_running_loop()
         self._lost: asyncio.Future[None] = loop.create_future()
         self.opened: asyncio.Future[None] = loop.create_future()
@@ -79,12 +120,41 @@ class Connection(asyncio.Protocol):
         self.ended: asyncio.Future[None] = loop.create_future()
         """Done once no more replies can come."""
 
+    # What the run calls.
+
     @property
     def received(self) -> int:
         """How many messages came on it, as its protocol counts them."""
         return self._protocol.received
 
-    # What the run calls.
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a transport, so that only the handshake may be lacking."""
+        return self._transport is not None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another request could go out now."""
+        return (
+            self._sending
+            and not self._paused
+            and self._protocol.state is OPEN
+            and self.lane.in_flight < self._window
+        )
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the server granted compression."""
+        return bool(self._protocol.extensions)
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server chose."""
+        return self._protocol.subprotocol
+
+    def moves(self, timeout: float) -> bool:
+        """Whether bytes moved within the time-out while a request was in flight."""
+        return bool(self.lane.in_flight) and self._watch.now() - self._moved_at <= timeout
 
     def start(self) -> None:
         """Begin to send."""
@@ -93,29 +163,39 @@ class Connection(asyncio.Protocol):
 
     def fill(self, limit: int | None = None) -> None:
         """Send requests until the window is full, or so many."""
-        room = self._window - self.lane.in_flight
+        lane = self.lane
+        room = self._window - lane.in_flight
         if limit is not None:
             room = min(room, limit)
         if room > 0 and self._sending and not self._paused and self._protocol.state is OPEN:
-            idle = self.lane.is_empty
-            requests = self._take(room)
+            now = self._watch.now()
+            # One that was sent before, and one more for each of these that has been answered.
+            again = 1 + self._sent_again - 2 * lane.resent
+            requests = self._take(room, again, self.opened_at, now)
             if requests:
                 self._protocol.send_requests([request.payload for request in requests])
-                self.lane.send(requests)
-                if idle:
-                    self._last_reply = requests[0].sent_at
+                if lane.is_empty:
+                    self._progress_at = now
+                self._sent_at = now
+                resent = lane.resent
+                lane.send(requests)
+                self._sent_again += lane.resent - resent
         self._flush()
 
-    def look(self, now: float, timeout: float) -> None:
+    def check_timeouts(self, now: float, timeout: float) -> None:
         """Give up requests that have waited too long, and a connection that is silent.
 
         Silence with a sign of life (a pong) means that these requests have no answer; without one
         that the connection is dead.
         """
-        self.lane.time_out_overtaken(now, timeout)
+        self._measure(now, timeout)
+        moves = self.moves(timeout)
+        self.lane.time_out_overtaken(now, timeout * (MOST_PATIENCE if moves else 1))
         if not self.lane.in_flight:
             return
-        silence = now - self._last_reply
+        silence = now - self._progress_at
+        if moves and silence <= MOST_PATIENCE * timeout:
+            silence = min(silence, now - self._moved_at)
         if silence <= timeout / 2:
             return
         if self._pongs_before_ping is None:
@@ -127,29 +207,50 @@ class Connection(asyncio.Protocol):
         elif silence > timeout and now - self._pinged_at > timeout / 2:
             # The ping has had its time too: where this process itself was held up, the silence may
             # be long and yet nobody's but its own.
-            alive = self._protocol.pongs != self._pongs_before_ping
-            self._pongs_before_ping = None
-            self._silences += 1
-            if alive and self._silences == 1:
-                self.lane.time_out(now, f"no reply came for {timeout:g} s")
-                self._last_reply = now
-                self.fill()
-            else:
-                sign = "though it answered a ping" if alive else "nor a pong"
-                self._abort_reason = f"no reply came for {timeout:g} s, {sign}"
-                self.abort()
+            self._handle_silence(now, timeout)
+
+    def _handle_silence(self, now: float, timeout: float) -> None:
+        alive = self._protocol.pongs != self._pongs_before_ping
+        self._pongs_before_ping = None
+        self._silences += 1
+        if alive and self._silences == 1:
+            if self.lane.time_out(now, f"no reply came for {timeout:g} s"):
+                self._silences = 0
+            self._progress_at = now
+            self.fill()
+            self._on_settled(None)
+        else:
+            sign = "though it answered a ping" if alive else "nor a pong"
+            self.give_up(f"no reply came for {timeout:g} s, {sign}")
+
+    def _measure(self, now: float, timeout: float) -> None:
+        """Notice whether bytes move at a pace at which a message is worth waiting for."""
+        length = now - self._measured_at
+        if length < min(MEASURED, timeout / 4):
+            return
+        unsent = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        if self._bytes - self._bytes_measured >= SLOWEST * length:
+            self._moved_at = self._bytes_at
+        if self._unsent_measured - unsent >= SLOWEST * length:
+            self._moved_at = now
+        self._measured_at, self._bytes_measured, self._unsent_measured = now, self._bytes, unsent
 
     def stop(self) -> None:
         """Send no more requests."""
         self._sending = False
 
-    async def close(self, limit: float) -> None:
-        """Close in order, so that replies too many still show, and in bounded time (seconds).
+    async def close(self, limit: float, *, interrupted: bool = False) -> None:
+        """Close in order, so that duplicate replies still show, and in bounded time (seconds).
 
-        The server's Close frame comes behind all that it sent before.
+        The server's Close frame comes after all that it sent before.
         """
         self._sending = False
         if self._protocol.state is OPEN:
+            self._ending = (
+                Ending("interrupted", "interrupted")
+                if interrupted
+                else Ending("over", "closed in order")
+            )
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
             self._flush()
         # Not asyncio.timeout(): that would cancel the future, which connection_lost() must set.
@@ -158,37 +259,75 @@ class Connection(asyncio.Protocol):
             self.abort()
             await self._lost
 
+    def give_up(self, why: str) -> None:
+        """End the connection at once, since nothing comes of it."""
+        if self._ending is None:
+            self._ending = Ending("gave up", f"we gave up: {why}")
+        self.abort()
+
     def abort(self) -> None:
         """End the connection at once."""
         self._sending = False
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
-    def closing(self) -> Closing:
+    # How it ended.
+
+    def close_key(self) -> CloseKey:
         """Return how the connection ended."""
         protocol = self._protocol
         received, sent = protocol.close_rcvd, protocol.close_sent
         if isinstance(protocol.parser_exc, PayloadTooBig):
-            return Closing("client", CloseCode.MESSAGE_TOO_BIG, "", "the server's reply is too big")
+            words = f"the server's reply is too big: {protocol.parser_exc}"
+            return CloseKey("client", CloseCode.MESSAGE_TOO_BIG, "", words, False)
         if received is not None and protocol.close_rcvd_then_sent is not False:
             text = f" {received.reason}" if received.reason else ""
             words = f"the server closed the connection with code {received.code}{text}"
-            return Closing("server", received.code, received.reason, words)
+            return CloseKey(
+                "server", int(received.code), received.reason, words + self._idle(), False
+            )
         if self.broke_protocol:
-            assert sent is not None
+            code, reason = (int(sent.code), sent.reason) if sent is not None else (1002, "")
             words = f"the server broke the protocol: {protocol.parser_exc}"
-            return Closing("client", sent.code, sent.reason, words)
-        if received is not None and sent is not None:
-            return Closing("client", sent.code, sent.reason, "it was closed in order")
-        error = self._error
-        why = "" if error is None else (getattr(error, "strerror", None) or str(error)).lower()
-        words = self._abort_reason or f"the connection was lost{f': {why}' if why else ''}"
-        return Closing("network", CloseCode.ABNORMAL_CLOSURE, self._abort_reason or why, words)
+            return CloseKey("client", code, reason, words, False)
+        code = CloseCode.ABNORMAL_CLOSURE if received is None or sent is None else sent.code
+        if self._ending is not None:
+            over = self._ending.kind != "gave up"
+            words = self._ending.words
+            if self._ending.kind == "over" and self.left_close_unanswered:
+                words = "the server did not answer our Close"
+            return CloseKey("client", int(code), "", words, over)
+        words = self._why_lost()
+        return CloseKey("network", int(code), "", words + self._idle(), False)
+
+    @property
+    def left_close_unanswered(self) -> bool:
+        """Whether the server did not answer the Close frame that we sent at the end of the run."""
+        return (
+            self._ending is not None
+            and self._ending.kind != "gave up"
+            and self._protocol.close_rcvd is None
+            and not self.broke_protocol
+            and not self._deaf
+        )
 
     @property
     def broke_protocol(self) -> bool:
         """Whether the server sent what RFC 6455 forbids."""
         error = self._protocol.parser_exc
-        return error is not None and not isinstance(error, EOFError)
+        return error is not None and not isinstance(error, (EOFError, PayloadTooBig))
+
+    def _why_lost(self) -> str:
+        error = self._error
+        if error is None:
+            return "the peer closed the connection without a Close frame"
+        if isinstance(error, ConnectionResetError):
+            return "the connection was reset by the peer"
+        why = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+        return f"the connection was lost: {why}"
+
+    def _idle(self) -> str:
+        return f"; idle for {self._idle_for:.1f} s before" if self._idle_for >= IDLE else ""
 
     # What the transport calls.
 
@@ -206,36 +345,32 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Enter the replies of one read, and send as many requests, in one write."""
+        now = self._watch.beat()
+        if self._brake.pulled or self._deaf:
+            self._deaf = True
+            return
+        self._bytes += len(data)
+        self._bytes_at = now
         protocol = self._protocol
         protocol.receive_data(data)
         if not self.opened.done():
-            self._finish_handshake()
+            self._finish_handshake(now)
         replies = protocol.take_replies()
         if replies:
-            now = self._clock()
-            self._last_reply = now
-            self._pongs_before_ping = None
-            self._silences = 0
-            self.has_answered = True
-            try:
-                self.lane.receive(replies, now)
-            except OSError as error:  # whoever takes the responses cannot
-                self._sending = False
-                self._settled(error)
-            self.fill()
-            if self.lane.is_empty:  # else the run waits for this one at least
-                self._settled(None)
+            self._take_replies(replies, now)
         else:
             self._flush()
         if protocol.close_rcvd is not None or protocol.parser_exc is not None:
-            self._end()
+            self._end(now)
 
     def eof_received(self) -> bool:
         """Take the server's end of the connection for the end of it."""
+        now = self._watch.now()
         self._protocol.receive_eof()
         if not self.opened.done():
-            self._finish_handshake()
+            self._finish_handshake(now)
         self._flush()
+        self._end(now)  # not only once it is lost: it may take long to send what waits
         return False
 
     def pause_writing(self) -> None:
@@ -254,15 +389,30 @@ class Connection(asyncio.Protocol):
             self._protocol.receive_eof()
         if not self.opened.done():
             self._fail_to_open(exc or self._protocol.handshake_exc or EOFError())
-        self._end()
+        self._end(self._watch.now())
         self._lost.set_result(None)
 
     # The rest.
 
-    def _finish_handshake(self) -> None:
+    def _take_replies(self, replies: list[bytes], now: float) -> None:
+        try:
+            if self.lane.receive(replies, now):
+                self._progress_at = now
+                self._pongs_before_ping = None
+                self._silences = 0
+                self.has_answered = True
+        except OSError as error:  # whoever takes the responses cannot
+            self._sending = False
+            self._on_settled(error)
+        self.fill()
+        if self.lane.is_empty:  # else the run waits for this one at least
+            self._on_settled(None)
+
+    def _finish_handshake(self, now: float) -> None:
         if self._protocol.handshake_exc is not None:
             self._fail_to_open(self._protocol.handshake_exc)
         elif self._protocol.state is not CONNECTING:
+            self.opened_at = self._measured_at = now
             self.opened.set_result(None)
 
     def _fail_to_open(self, error: Exception) -> None:
@@ -271,11 +421,14 @@ class Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         data = b"".join(self._protocol.data_to_send())
+        assert self._transport is not None
         if data:
             self._transport.write(data)
         if self._protocol.eof_sent and not self._transport.is_closing():
             self._transport.close()
 
-    def _end(self) -> None:
+    def _end(self, now: float) -> None:
         if not self.ended.done():
+            if self.lane.is_empty:
+                self._idle_for = now - max(self._progress_at, self._sent_at, self.opened_at)
             self.ended.set_result(None)

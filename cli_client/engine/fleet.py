@@ -13,16 +13,18 @@ from random import Random
 
 from websockets.frames import CloseCode
 
-from cli_client.engine.clocks import Clock
-from cli_client.engine.connection import Connection
+from cli_client.engine.clocks import LoopWatch
+from cli_client.engine.connection import Brake, Connection
 from cli_client.engine.opening import Opener, OpeningError
+from cli_client.engine.outage import Outage
 from cli_client.engine.protocol import RequestProtocol
+from cli_client.engine.resending import Resending
 from cli_client.engine.supply import Supply
 from cli_client.ledger.keyed_lane import KeyedLane
 from cli_client.ledger.lane import Lane
 from cli_client.ledger.lanes import Lanes
-from cli_client.ledger.ledger import Ledger, Request
-from cli_client.ledger.result import CloseKey
+from cli_client.ledger.ledger import Ledger
+from cli_client.ledger.result import CloseKey, HandshakeKey
 from cli_client.settings import Settings
 
 __all__ = ["Fleet"]
@@ -39,10 +41,17 @@ STARTING_AT_ONCE = 100
 hold it up for seconds."""
 
 REMEMBERED = 1024
-"""How many answered requests a connection knows still, so that a reply too many is named."""
+"""How many answered requests a connection still knows, so that a duplicate reply is named."""
 
 REMEMBERED_IN_ALL = 65_536
 """How many those are over all connections, unless a window is larger."""
+
+MOST_REASONS = 100
+"""How many different ends and failures are told apart: servers choose their reasons."""
+
+LATE = 0.3
+"""Seconds between two looks at the connections, three times what is usual, from which on what came
+meanwhile has to be read first."""
 
 FINAL_CODES = {
     CloseCode.PROTOCOL_ERROR,
@@ -62,11 +71,13 @@ class Fleet:
         settings: The settings of the run.
         size: How many connections.
         opener: Opens them.
-        supply: Gives the requests, and takes back what is to be sent again.
+        supply: Gives the requests.
+        resending: Takes back what is to be sent again.
         ledger: Where requests and replies are entered.
-        settled: Called when requests may have met their fate, with the error if the replies cannot
-            be handed over.
-        clock: Tells the time.
+        on_settled: Called when requests may have met their fate, with the error if the replies
+            cannot be handed over.
+        watch: Tells the time, and notices stalls.
+        brake: Whether to take nothing in any more.
         random: Draws the pauses.
     """
 
@@ -76,76 +87,103 @@ class Fleet:
         size: int,
         opener: Opener,
         supply: Supply,
+        resending: Resending,
         ledger: Ledger,
-        settled: Callable[[OSError | None], None],
-        clock: Clock,
+        on_settled: Callable[[OSError | None], None],
+        watch: LoopWatch,
+        brake: Brake,
         random: Random,
     ) -> None:
-        self.opened = 0
         self.received = 0
         """Messages on connections that have ended, as their protocols count them."""
         self.attempts: Counter[str] = Counter()
-        """How many connections were opened again, and what was in flight on those that died."""
+        """reconnects, in_flight_when_lost, connections_given_up, unanswered_closes, breaches."""
+        self.handshakes: Counter[HandshakeKey] = Counter()
         self.closes: Counter[CloseKey] = Counter()
+        self.outage = Outage()
         self.last_words = ""
         """Why a connection ended, or could not be opened; the last that was heard."""
+        self.uncompressed = 0
+        """How many connections opened without the compression that was asked for."""
+        self.without_subprotocol = 0
+        """How many connections opened without any of the subprotocols that were asked for."""
         self._settings = settings
         self._size = size
         self._opener = opener
         self._supply = supply
+        self._resending = resending
         self._ledger = ledger
-        self._settled = settled
-        self._clock = clock
+        self._on_settled = on_settled
+        self._watch = watch
+        self._brake = brake
         self._random = random
         memory = REMEMBERED_IN_ALL // size
         if not ledger.expectation.by_key:
             memory = min(REMEMBERED, memory)
-        memory = max(settings.window, memory)
-        self.lanes = Lanes(ledger, memory, held=settings.window)
+        self.lanes = Lanes(ledger, max(settings.window, memory), held=settings.window)
         self._numbers = count(1)
         self._turn = 0
+        self._looked_at = 0.0
         # By place: a connection that is opened again stands where the old one was.
         self._connections: dict[int, Connection] = {}
+        self._closing: dict[Connection, asyncio.Task[None]] = {}
+        self._opening = asyncio.Semaphore(OPENING_AT_ONCE)
+        self._unopened = size
+        self._all_opened = asyncio.Event()
+        self._begun = [asyncio.Event() for _ in range(-(-size // STARTING_AT_ONCE))]
 
-    async def open(self) -> None:
-        """Open all connections: the first alone, so that its failure is told once and at once.
+    @property
+    def opened(self) -> int:
+        """How many connections opened."""
+        return self.handshakes[HandshakeKey("opened")]
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight over all connections."""
+        return sum(connection.lane.in_flight for connection in self._connections.values())
+
+    @property
+    def has_room(self) -> bool:
+        """Whether any connection could send another request now."""
+        return any(connection.has_room for connection in self._connections.values())
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether any connection is open."""
+        return bool(self._connections)
+
+    @property
+    def moves(self) -> bool:
+        """Whether bytes move on a connection on which requests are in flight."""
+        timeout = self._settings.timeout
+        return any(connection.moves(timeout) for connection in self._connections.values())
+
+    # The course of a run.
+
+    async def open_first(self) -> None:
+        """Open one connection alone, so that its failure is told once and at once.
 
         Raises:
-            OpeningError: If the first cannot be opened.
+            OpeningError: If it cannot be opened.
         """
         self._connections[0] = await self._open()
-        opening = asyncio.Semaphore(OPENING_AT_ONCE)
-
-        async def open_one(place: int) -> None:
-            async with opening:
-                failures = 0
-                while True:
-                    try:
-                        self._connections[place] = await self._open()
-                        return
-                    except OpeningError as error:
-                        failures += 1
-                        if error.lasting or failures > self._settings.retries:
-                            what = f"a connection could not be opened: {error}"
-                            self._ledger.errors.note("opening", what)
-                            return
-                    await self._pause(failures)
-
-        await asyncio.gather(*map(open_one, range(1, self._size)))
 
     async def keep(self) -> None:
-        """Send and receive, and keep the connections up until none is left to be kept."""
-        keepers: list[asyncio.Task[None]] = []
-        try:
-            for place, connection in [*self._connections.items()]:
-                keepers.append(asyncio.create_task(self._keep(place, connection)))
-                if len(keepers) % STARTING_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-            await asyncio.gather(*keepers)
-        finally:
-            for keeper in keepers:
-                keeper.cancel()
-            await asyncio.gather(*keepers, return_exceptions=True)
+        """Keep the connections up, until none is left to be kept."""
+        async with asyncio.TaskGroup() as keepers:
+            for place in range(self._size):
+                keepers.create_task(self._keep(place), name=f"connection {place + 1}")
+
+    async def all_opened(self) -> None:
+        """Wait until each connection is open or given up."""
+        await self._all_opened.wait()
+
+    async def start(self) -> None:
+        """Begin to send, over some of the connections in each turn of the event loop."""
+        self._looked_at = self._watch.now()
+        for begun in self._begun:
+            begun.set()
+            await asyncio.sleep(0)
 
     def fill(self) -> None:
         """Send, over all connections, what has come to be sent."""
@@ -162,114 +200,169 @@ class Fleet:
             self._turn += 1
             connections[self._turn % len(connections)].fill(share)
 
-    def look(self) -> None:
+    def check_timeouts(self) -> None:
         """Look for connections that are silent, and requests that have waited too long."""
-        now = self._clock()
-        for connection in [*self._connections.values()]:
-            connection.look(now, self._settings.timeout)
+        now = self._watch.now()
+        late = now - self._looked_at > LATE
+        self._looked_at = now
+        # What came while this process was held up may not have been read yet.
+        if not late:
+            for connection in [*self._connections.values()]:
+                connection.check_timeouts(now, self._settings.timeout)
+        if self._resending:
+            self.fill()
 
     def stop(self) -> None:
         """Send no more requests."""
         for connection in self._connections.values():
             connection.stop()
 
-    async def close(self) -> None:
+    async def close(self, *, interrupted: bool) -> None:
         """Close all connections in order, and enter what comes until then."""
-        connections = [*self._connections.values()]
-        limit = self._settings.close_timeout
-        await asyncio.gather(*(connection.close(limit) for connection in connections))
-        for connection in connections:
-            self._note_closing(connection)
+        for connection in self._connections.values():
+            self._close(connection, interrupted=interrupted)
+        await asyncio.gather(*self._closing.values())
 
     def abort(self) -> None:
         """End all connections at once."""
-        for connection in self._connections.values():
+        for connection in [*self._connections.values(), *self._closing]:
             connection.abort()
+
+    # One connection.
+
+    async def _keep(self, place: int) -> None:
+        """Keep one of the connections up."""
+        settings = self._settings
+        connection = self._connections.get(place)
+        failures = 0
+        was_open = False
+        while True:
+            if connection is None:
+                try:
+                    connection = await self._open()
+                except OpeningError as error:
+                    failures += 1
+                    self.last_words = str(error)
+                    if error.lasting or failures > settings.retries:
+                        self._give_up(f"a connection could not be opened: {error}", was_open)
+                        return
+                    await self._pause(failures)
+                    continue
+                self.attempts["reconnects"] += was_open
+            self._connections[place] = connection
+            if not was_open:
+                was_open = True
+                self._note_first_try()
+                await self._begun[place // STARTING_AT_ONCE].wait()
+                if settings.ramp and not settings.rate:
+                    await asyncio.sleep(settings.ramp * place / self._size)
+            connection.start()
+            self._on_settled(None)
+            await connection.ended
+            failures = 1 if connection.has_answered else failures + 1
+            refused = self._handle_lost(place, connection)
+            connection = None
+            if refused or failures > settings.retries:
+                self._give_up("", was_open)
+                return
+            await self._pause(failures)
 
     async def _open(self) -> Connection:
         def make(protocol: RequestProtocol, headers: tuple[tuple[str, str], ...]) -> Connection:
             number = next(self._numbers)
-            lane = (
-                KeyedLane(self.lanes, number)
-                if self._ledger.expectation.by_key
-                else Lane(self.lanes, number)
-            )
+            by_key = self._ledger.expectation.by_key
+            lane = KeyedLane(self.lanes, number) if by_key else Lane(self.lanes, number)
             return Connection(
                 protocol,
                 headers,
                 window=self._settings.window,
                 lane=lane,
                 take=partial(self._supply.take, lane),
-                settled=self._settled,
-                clock=self._clock,
+                on_settled=self._on_settled,
+                watch=self._watch,
+                brake=self._brake,
             )
 
-        connection = await self._opener.open(make)
-        self.opened += 1
+        async with self._opening:
+            try:
+                connection = await self._opener.open(make)
+            except OpeningError as error:
+                key = HandshakeKey("failed", error.phase, error.reason)
+                if key not in self.handshakes and len(self.handshakes) >= MOST_REASONS:
+                    key = HandshakeKey("failed", error.phase, "for other reasons")
+                self.handshakes[key] += 1
+                self.attempts["breaches"] += error.breach
+                raise
+        self.handshakes[HandshakeKey("opened")] += 1
+        self.outage.note_opened(connection.opened_at)
+        self.uncompressed += self._settings.compress and not connection.compressed
+        self.without_subprotocol += bool(self._settings.subprotocols) and (
+            connection.subprotocol is None
+        )
         return connection
 
-    async def _keep(self, place: int, connection: Connection) -> None:
-        """Keep one of the connections up."""
-        settings = self._settings
-        if settings.ramp and not settings.rate:
-            await asyncio.sleep(settings.ramp * place / self._size)
-        failures = 0
-        while True:
-            connection.start()
-            self._settled(None)
-            await connection.ended
-            await connection.close(settings.close_timeout)
-            failures = 1 if connection.has_answered else failures + 1
-            del self._connections[place]
-            if not self._bury(connection):
-                return
-            while True:
-                if failures > settings.retries:
-                    return
-                await self._pause(failures)
-                try:
-                    connection = await self._open()
-                except OpeningError as error:
-                    failures += 1
-                    self.last_words = str(error)
-                    if error.lasting:
-                        return
-                else:
-                    break
-            self.attempts["reconnects"] += 1
-            self._connections[place] = connection
-
-    def _bury(self, connection: Connection) -> bool:
+    def _handle_lost(self, place: int, connection: Connection) -> bool:
         """Decide what becomes of the requests of a connection that died.
 
         Returns:
-            Whether the connection is to be opened again.
+            Whether the server refused what it was sent, and would again.
         """
-        settings = self._settings
-        now = self._clock()
-        closing = connection.closing()
-        self._note_closing(connection)
-        self.last_words = closing.in_words
-        refused = closing.by == "server" and closing.code in FINAL_CODES
+        settings, number = self._settings, connection.lane.number
+        now = self._watch.now()
+        self.outage.note_ended(now)
+        del self._connections[place]
+        key = connection.close_key()
+        self.last_words = key.words
+        waiting = connection.lane.in_flight
+        # If several were in flight, they are tried apart before the server's word is final.
+        refused = key.by == "server" and key.code in FINAL_CODES and waiting <= 1
         if connection.broke_protocol or refused:
-            self._ledger.errors.note("closing", closing.in_words)
-        lost = connection.lane.handle_lost(now, closing.in_words)
+            self._ledger.errors.note("closing", key.words)
+        lost = connection.lane.handle_lost(now, key.words)
         self.attempts["in_flight_when_lost"] += len(lost)
-        keep: list[Request] = []
-        give_up: list[Request] = []
-        for request in lost:
-            again = settings.resend and request.attempt <= settings.retries and not refused
-            (keep if again else give_up).append(request)
-        self._ledger.miss(connection.lane.number, give_up, now, closing.in_words)
-        self._supply.send_again(keep)
-        self.fill()
-        self._settled(None)
-        return not refused and settings.retries > 0
+        if not settings.resend or not settings.retries or refused:
+            given_up = lost
+        else:
+            given_up = self._resending.add(lost, key.code, now)
+        self._ledger.miss(number, given_up, now, key.words)
+        self._close(connection, interrupted=False)
+        self._on_settled(None)
+        return refused and not any(request.attempt > 1 for request in lost)
 
-    def _note_closing(self, connection: Connection) -> None:
+    def _close(self, connection: Connection, *, interrupted: bool) -> None:
+        """Close a connection without waiting for it, and take down how it ended."""
+
+        async def close() -> None:
+            limit = self._settings.close_timeout
+            try:
+                await connection.close(limit, interrupted=interrupted)
+            finally:
+                self._note_closed(connection)
+
+        self._closing[connection] = asyncio.create_task(close(), name="closing")
+
+    def _note_closed(self, connection: Connection) -> None:
+        del self._closing[connection]
         self.received += connection.received
-        by, code, reason, words = connection.closing()
-        self.closes[CloseKey(by, int(code), reason, words, by == "client")] += 1
+        self.attempts["breaches"] += connection.broke_protocol
+        self.attempts["unanswered_closes"] += connection.left_close_unanswered
+        key = connection.close_key()
+        if key not in self.closes and len(self.closes) >= MOST_REASONS:
+            key = key._replace(reason="", words="for other reasons")
+        self.closes[key] += 1
+
+    def _give_up(self, why: str, was_open: bool) -> None:
+        """Take down that a connection is not opened again."""
+        self.attempts["connections_given_up"] += 1
+        if why:
+            self._ledger.errors.note("opening", why)
+        if not was_open:
+            self._note_first_try()
+
+    def _note_first_try(self) -> None:
+        self._unopened -= 1
+        if not self._unopened:
+            self._all_opened.set()
 
     async def _pause(self, failures: int) -> None:
         """Wait before trying again, ever longer, each at a moment of its own."""

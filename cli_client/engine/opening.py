@@ -7,37 +7,66 @@ of ``websockets.asyncio.client`` that connect through a proxy.
 import asyncio
 import base64
 import importlib.util
-import socket
 import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidHeader, InvalidStatus, NegotiationError
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
 from cli_client.engine.connection import Connection
 from cli_client.engine.protocol import RequestProtocol
+from cli_client.ledger.result import Phase
 from cli_client.secrets import mask_url
 from cli_client.settings import Settings
 from wire.address import is_loopback
-from wire.failure import Cause, explain, reason_of
+from wire.failure import Cause, Failure, explain, reason_of
 from wire.tls import TLSError, client_context
 
 __all__ = ["Opener", "OpeningError"]
+
+PASSING = {408, 425, 429}
+"""Statuses below 500 with which a server asks to try again later."""
+
+PHASES: dict[Cause, Phase] = {
+    Cause.UNKNOWN_HOST: "name",
+    Cause.CERTIFICATE: "tls",
+    Cause.TLS: "tls",
+    Cause.NO_TLS: "tls",
+}
+"""The step that fails, by the cause; of the others it is the first, TCP."""
 
 MakeConnection = Callable[[RequestProtocol, tuple[tuple[str, str], ...]], Connection]
 """Makes a connection of its protocol and of the headers to send."""
 
 
 class OpeningError(Exception):
-    """No connection; the message says why, and what to do."""
+    """No connection; the message says why, and what to do.
 
-    def __init__(self, message: str, *, lasting: bool = False) -> None:
+    Args:
+        message: The message.
+        phase: The step that failed.
+        reason: Why, in a few words.
+        lasting: Whether trying again would come to the same.
+        breach: Whether the server broke the protocol.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        phase: Phase = "",
+        reason: str = "",
+        lasting: bool = False,
+        breach: bool = False,
+    ) -> None:
         super().__init__(message)
+        self.phase = phase
+        self.reason = reason
         self.lasting = lasting
-        """Whether trying again would come to the same."""
+        self.breach = breach
 
 
 class Opener:
@@ -51,7 +80,9 @@ class Opener:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._shown = mask_url(settings.url)
+        self._where = mask_url(settings.url)
+        if settings.unix:
+            self._where += f" (socket {settings.unix})"
         self._settings = settings = settings.expanded()
         self._uri: WebSocketURI = parse_uri(settings.url)
         self._tls = _tls(settings) if self._uri.secure else None
@@ -69,41 +100,68 @@ class Opener:
         Raises:
             OpeningError: If there is none within the time for it.
         """
-        settings = self._settings
-        where = f"{self._shown}{f' (socket {settings.unix})' if settings.unix else ''}"
         connection = make(self._protocol(), self._headers)
         try:
-            async with asyncio.timeout(settings.connect_timeout):
+            async with asyncio.timeout(self._settings.connect_timeout):
                 await self._connect(connection)
-        except ssl.SSLCertVerificationError as error:
-            raise OpeningError(
-                f"the certificate of {where} is not trusted ({error.verify_message}). "
-                "Trust its issuer with --cacert, or any with -k.",
-                lasting=True,
-            ) from None
-        except (TimeoutError, OSError) as error:
-            target = f"way through {self._proxy_shown}" if self._proxy else f"server at {where}"
-            raise OpeningError(
-                f"no {target}: {self._why(error)}", lasting=isinstance(error, socket.gaierror)
-            ) from None
-        except Exception as error:  # the library's many ways to say that a proxy failed
-            raise OpeningError(f"no way through {self._proxy_shown}: {reason_of(error)}.") from None
-        try:
-            async with asyncio.timeout(settings.connect_timeout):
                 await asyncio.shield(connection.opened)
-        except TimeoutError:
+        except Exception as error:  # among others, the library's many ways to say that it failed
             connection.abort()
-            raise OpeningError(
-                f"{where} did not answer the handshake in {settings.connect_timeout:g} s; "
-                "is it a WebSocket server?"
-            ) from None
-        except Exception as error:  # whatever it is, it is the handshake that failed
+            failed = self._in_handshake if connection.is_connected else self._before_handshake
+            raise failed(error) from None
+        except BaseException:
             connection.abort()
-            raise OpeningError(
-                f"{where} gave no WebSocket: {self._why(error)}",
-                lasting=isinstance(error, InvalidStatus) and error.response.status_code < 500,
-            ) from None
+            raise
         return connection
+
+    def _before_handshake(self, error: Exception) -> OpeningError:
+        """Return why there is no connection to ask for a WebSocket on."""
+        failure = self._explain(error, secure=self._tls is not None)
+        phase = PHASES.get(failure.cause, "tcp")
+        if failure.cause is Cause.CERTIFICATE:
+            return OpeningError(
+                f"{failure.text.replace('the certificate', f'the certificate of {self._where}')}. "
+                "Trust its issuer with --cacert, or any with -k.",
+                phase=phase,
+                reason=failure.text,
+                lasting=True,
+            )
+        if self._proxy is not None and not isinstance(error, OSError):
+            message = f"no way through {self._proxy_shown}: {reason_of(error)}."
+            return OpeningError(message, phase="proxy", reason=reason_of(error))
+        target = f"way through {self._proxy_shown}" if self._proxy else f"server at {self._where}"
+        return OpeningError(
+            f"no {target}: {self._advise(failure, error)}",
+            phase="proxy" if self._proxy is not None and phase == "tcp" else phase,
+            reason=failure.text,
+            lasting=failure.cause is Cause.UNKNOWN_HOST,
+        )
+
+    def _in_handshake(self, error: Exception) -> OpeningError:
+        """Return why there is no WebSocket on a connection."""
+        timeout = self._settings.connect_timeout
+        if isinstance(error, TimeoutError):
+            return OpeningError(
+                f"{self._where} did not answer the handshake in {timeout:g} s; "
+                "is it a WebSocket server?",
+                phase="handshake",
+                reason=f"no answer in {timeout:g} s",
+            )
+        failure = self._explain(error, secure=False)
+        reason = failure.text
+        if isinstance(error, InvalidStatus):
+            response = error.response
+            server = response.headers.get("Server", "")
+            reason = f"HTTP {response.status_code}{f' from {server}' if server else ''}"
+        return OpeningError(
+            f"{self._where} gave no WebSocket: {self._advise(failure, error)}",
+            phase="handshake",
+            reason=reason,
+            lasting=failure.status is not None
+            and failure.status < 500
+            and failure.status not in PASSING,
+            breach=isinstance(error, InvalidHeader | NegotiationError),
+        )
 
     def _protocol(self) -> RequestProtocol:
         settings = self._settings
@@ -160,14 +218,16 @@ class Opener:
         else:
             connection.connection_made(transport)
 
-    def _why(self, error: Exception) -> str:
-        """Return the reason as a sentence, with advice where there is some."""
-        failure = explain(
+    def _explain(self, error: Exception, *, secure: bool) -> Failure:
+        return explain(
             error,
             host=urlsplit(self._settings.url).hostname,
-            secure=self._tls is not None,
+            secure=secure,
             timeout=self._settings.connect_timeout,
         )
+
+    def _advise(self, failure: Failure, error: Exception) -> str:
+        """Return the reason as a sentence, with advice where there is some."""
         if failure.cause is Cause.REFUSED:
             advice = "" if self._proxy else "Start one with wsroll-server."
         elif failure.cause is Cause.NO_TLS:

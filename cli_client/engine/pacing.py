@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from cli_client.engine.clocks import StopWatch
+from cli_client.share import Share
 
 __all__ = ["MakeTicker", "Pace", "ThreadTicker", "Ticker"]
 
@@ -26,13 +27,20 @@ LONGEST = 0.1
 
 @dataclass(frozen=True)
 class Pace:
-    """So many requests per second, after so many seconds of growing."""
+    """So many requests per second, after so many seconds of growing.
+
+    Of a run that is spread over several processes, each sends every n-th of them, so that together
+    they send at even distances.
+    """
 
     rate: float
+    """Of the whole run."""
     ramp: float = 0.0
+    share: Share = Share()  # noqa: RUF009 (it cannot change)
 
     def due(self, place: int) -> float:
         """Return when a request is due, in seconds from the start; the first has place 0."""
+        place = self.share.index + place * self.share.of
         in_ramp = self.rate * self.ramp / 2
         if place < in_ramp:
             return math.sqrt(2 * place * self.ramp / self.rate)
@@ -40,9 +48,17 @@ class Pace:
 
     def count(self, elapsed: float) -> int:
         """Return how many requests are due by a time, in seconds from the start."""
+        return self.share.count(int(self._amount(elapsed)) + 1)
+
+    def count_before(self, end: float) -> int:
+        """Return how many requests are due before a time, in seconds from the start."""
+        # Rounded, as 0.1 times 30 is a little more than 3.
+        return self.share.count(math.ceil(round(self._amount(end), 6)))
+
+    def _amount(self, elapsed: float) -> float:
         if elapsed < self.ramp:
-            return int(self.rate * elapsed**2 / (2 * self.ramp)) + 1
-        return int(self.rate * (elapsed - self.ramp / 2)) + 1
+            return self.rate * elapsed**2 / (2 * self.ramp)
+        return self.rate * (elapsed - self.ramp / 2)
 
 
 class Ticker(Protocol):

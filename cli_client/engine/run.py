@@ -1,7 +1,9 @@
 """A run: connects, sends every request, waits for every reply, and leaves a result.
 
 It is over when every request has met its fate, when the time is up and all that was sent is
-answered, when no connection can be kept up any more, or when it is interrupted.
+answered or has had its time, when no connection can be kept up any more, or when it is interrupted.
+It ends in bounded time whatever the server does: with a duration z, within z and two time-outs (ten
+while bytes of a reply move) and what connecting, lingering and closing may take.
 """
 
 import asyncio
@@ -9,20 +11,22 @@ import contextlib
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from random import Random
 from types import FrameType
 
 from cli_client.engine.clocks import Clock, LoopWatch, StopWatch
+from cli_client.engine.connection import MOST_PATIENCE, Brake
 from cli_client.engine.descriptors import DescriptorError, allow
 from cli_client.engine.fleet import Fleet
 from cli_client.engine.opening import Opener, OpeningError
 from cli_client.engine.pacing import MakeTicker, Pace, ThreadTicker
+from cli_client.engine.resending import Resending
 from cli_client.engine.source import SourceError, open_source
-from cli_client.engine.supply import Supply
+from cli_client.engine.supply import Supply, amount_due
 from cli_client.ledger.latency import Latencies
 from cli_client.ledger.ledger import Ledger, OnSettled, OnVerified
-from cli_client.ledger.result import Result
+from cli_client.ledger.result import Result, Stall
 from cli_client.ledger.service import expectation_of
 from cli_client.ledger.timeline import Standing, Timeline
 from cli_client.settings import Settings
@@ -37,9 +41,27 @@ WATCH_INTERVAL = 0.1
 INTERRUPTED_CLOSE_TIMEOUT = 0.5
 """Seconds that closing may take after Ctrl-C, so that the report comes within one."""
 
+MOST_STALLS = 100
+"""How many stalls are named, the longest."""
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""The signals that end a run in order: Ctrl-C, and what a terminal or a supervisor sends."""
+
 
 class RunError(Exception):
-    """A run that could not begin; the message says why, and what to do."""
+    """A run that could not begin.
+
+    Args:
+        message: Why, and what to do.
+        result: What was tried, if anything was.
+    """
+
+    def __init__(self, message: str, result: Result | None = None) -> None:
+        super().__init__(message, result)
+        self.result = result
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Run:
@@ -55,6 +77,9 @@ class Run:
             milliseconds.
         ticker: Makes what ticks when a request is due.
         random: Draws the pauses.
+
+    Raises:
+        RunError: If the run cannot begin.
     """
 
     def __init__(
@@ -69,25 +94,70 @@ class Run:
         ticker: MakeTicker = ThreadTicker,
         random: Random | None = None,
     ) -> None:
+        size = max(1, share.part(settings.connections))
+        try:
+            allow(size)
+            opener = Opener(settings)
+            expected = expectation_of(settings.expanded())
+            self._source = open_source(settings, share, self._fill_soon)
+        except (DescriptorError, OpeningError, SourceError) as error:
+            raise RunError(str(error)) from None
         self._settings = settings
-        self._share = share
-        self._size = max(1, share.part(settings.connections))
-        self._on_verified = on_verified
         self._watch = watch
-        self._on_settled = on_settled
         self._clock = clock
-        self._ticker = ticker
-        self._random = random or Random()
-        self._stopwatch = StopWatch(clock)
-        self._pace = Pace(settings.rate / share.of, settings.ramp) if settings.rate else None
+        self._make_ticker = ticker
+        self._pace = Pace(settings.rate, settings.ramp, share) if settings.rate else None
         self._schedule_lag = Latencies() if self._pace else None
+        self._stopwatch = StopWatch(clock)
+        self._loop_watch = LoopWatch(clock, self._note_stall, self._watch_once)
+        self._brake = Brake()
+        self._ledger = Ledger(
+            amount_due(self._source, self._pace, settings.duration),
+            expected,
+            paced=self._pace is not None,
+            on_verified=on_verified,
+            on_settled=on_settled,
+        )
+        self._timeline = Timeline(self._ledger)
+        resending = Resending(settings.retries)
+        self._supply = Supply(
+            self._source,
+            self._ledger,
+            self._pace,
+            settings.duration,
+            self._stopwatch,
+            resending,
+            may_be_equal=_may_be_equal(settings),
+        )
+        self._fleet = Fleet(
+            settings,
+            size,
+            opener,
+            self._supply,
+            resending,
+            self._ledger,
+            self._check_over,
+            self._loop_watch,
+            self._brake,
+            random or Random(),
+        )
+        self._stalls: list[Stall] = []
         self._interrupted = False
+        self._abandoned = False
+        self._why_over = ""
+        """Why the run ended though not all was sent or answered, where that is not the path."""
+        # For as long as the event loop runs.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._over = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._error: BaseException | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def __call__(self) -> Result:
         """Do it on an event loop of its own, and return what it came to.
 
         Raises:
-            RunError: If there is no connection, or nothing can be read to be sent.
+            RunError: If there is no connection.
             OSError: If the answers cannot be handed over.
         """
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -97,103 +167,77 @@ class Run:
         """Do it on the event loop that runs, and return what it came to.
 
         Raises:
-            RunError: If there is no connection, or nothing can be read to be sent.
+            RunError: If there is no connection.
             OSError: If the answers cannot be handed over.
         """
-        try:
-            allow(self._size)
-            self._opener = Opener(self._settings)
-            self._expectation = expectation_of(self._settings.expanded())
-            self._source = open_source(self._settings, self._share, self._fill_soon)
-        except (DescriptorError, OpeningError, SourceError) as error:
-            raise RunError(str(error)) from None
-        return await self._run()
-
-    def goes_on(self) -> bool:
-        """Look after the run while something else holds it up; return whether it is to go on."""
-        if not self._watch(self._timeline.note(self._stopwatch.elapsed)):
-            self._interrupt()
-        return not self._interrupted
-
-    # The course of a run.
-
-    async def _run(self) -> Result:
-        self._loop = loop = asyncio.get_running_loop()
-        self._over: asyncio.Future[None] = loop.create_future()
-        self._hurry = asyncio.Event()
-        self._make_parts()
-        tasks = [asyncio.create_task(self._watch_over())]
-        with self._heeding_interrupts():
+        self._loop = asyncio.get_running_loop()
+        with self._heeding_signals():
             try:
-                opening = asyncio.create_task(self._open())
-                tasks.append(opening)
-                self._end_with(tasks[0])
-                await asyncio.wait((opening, self._over), return_when=asyncio.FIRST_COMPLETED)
-                if opening.done():
-                    opening.result()
-                    self._stopwatch.start()
-                    self._loop_watch.start()
-                    tasks.append(asyncio.create_task(self._fleet.keep()))
-                    self._end_with(tasks[-1])
-                    if self._pace is not None:
-                        tasks.append(asyncio.create_task(self._send_what_is_due(self._pace)))
-                        self._end_with(tasks[-1])
-                await self._over
+                self._start_task("watch", self._keep_watch(self._clock()))
+                self._start_task("course", self._take_course())
+                await self._over.wait()
             finally:
                 self._stopwatch.stop()
                 self._loop_watch.stop()
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await self._end_tasks()
                 await self._close()
+        if isinstance(self._error, OpeningError):
+            raise RunError(str(self._error), self._result(str(self._error)))
+        if self._error is not None:
+            raise self._error
         return self._result()
 
-    def _make_parts(self) -> None:
-        settings = self._settings
-        self._ledger = Ledger(
-            self._source.total,
-            self._expectation,
-            paced=self._pace is not None,
-            on_verified=self._on_verified,
-            on_settled=self._on_settled,
-        )
-        self._timeline = Timeline(self._ledger)
-        self._loop_watch = LoopWatch()
-        self._supply = Supply(
-            self._source, self._ledger, self._pace, settings.duration, self._stopwatch
-        )
-        self._fleet = Fleet(
-            settings,
-            self._size,
-            self._opener,
-            self._supply,
-            self._ledger,
-            self._check_over,
-            self._clock,
-            self._random,
-        )
+    def goes_on(self) -> bool:
+        """Look after the run, and return whether it goes on.
 
-    async def _open(self) -> None:
-        try:
-            await self._fleet.open()
-        except OpeningError as error:
-            raise RunError(str(error)) from None
+        Called also from within ``on_verified`` where that has to wait, and by a connection while
+        the event loop is too busy for its timers: so a full pipe or a flood of messages keeps
+        nobody from ending the run.
+        """
+        self._watch_once()
+        return not self._interrupted
 
-    async def _watch_over(self) -> None:
+    # The course of a run: each of these is a task.
+
+    async def _take_course(self) -> None:
+        """Open the connections, then send until all is over."""
+        fleet = self._fleet
+        began = self._clock()
+        await fleet.open_first()
+        self._start_task("fleet", fleet.keep())
+        with contextlib.suppress(TimeoutError):
+            # Those that take longer join in when they are open.
+            limit = self._settings.connect_timeout - (self._clock() - began)
+            await asyncio.wait_for(fleet.all_opened(), max(0.0, limit))
+        self._stopwatch.start()
+        self._loop_watch.start()
+        await fleet.start()
+        if self._pace is not None:
+            await self._send_what_is_due(self._pace)
+        else:
+            await self._over.wait()
+
+    async def _keep_watch(self, began: float) -> None:
         """Look at the run now and then: its progress, its time, its silent connections."""
-        while not self._over.done():
-            await asyncio.wait((self._over,), timeout=WATCH_INTERVAL)
-            self.goes_on()
+        max_time = self._settings.max_time
+        while not self._over.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), WATCH_INTERVAL)
+                return
+            self._watch_once()
+            if max_time is not None and self._clock() - began >= max_time:
+                self._end_early(f"--max-time {max_time:g} s was over")
             if self._stopwatch.running:
-                self._fleet.look()
+                self._fleet.check_timeouts()
+                self._check_duration()
                 self._check_over(None)
 
     async def _send_what_is_due(self, pace: Pace) -> None:
         """Send each request when it is due, by each of the connections in turn."""
         assert self._schedule_lag is not None
         looked = -1.0
-        with self._ticker(pace, self._stopwatch) as ticker:
-            while not self._over.done():
+        with self._make_ticker(pace, self._stopwatch) as ticker:
+            while not self._over.is_set():
                 elapsed = self._stopwatch.elapsed
                 due = pace.due(self._supply.taken)
                 # One that was due before has waited for the connections since, not for this task.
@@ -204,25 +248,91 @@ class Run:
                 await ticker.wait()
 
     async def _close(self) -> None:
-        """Wait for replies too many, and close."""
+        """Wait for duplicate replies, and close."""
         self._fleet.stop()
+        if self._abandoned:
+            self._fleet.abort()
+            return
+        self._fleet.outage.stop(self._clock())
         if not self._interrupted:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), self._settings.linger)
-        await self._fleet.close()
+        await self._fleet.close(interrupted=self._interrupted)
         self._source.close()
 
-    # What the connections, the source and the signals call.
+    def _start_task(self, name: str, work: Coroutine[None, None, None]) -> None:
+        """Start a task that ends the run when it ends, and with its error if it has one."""
+
+        def note_end(task: asyncio.Task[None]) -> None:
+            error = None if task.cancelled() else task.exception()
+            if error is not None and self._error is None and not self._over.is_set():
+                self._error = error
+            self._over.set()
+
+        task = self._tasks[name] = asyncio.create_task(work, name=name)
+        task.add_done_callback(note_end)
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        if not self._abandoned:
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    # What the connections, the source, the clocks and the signals call.
 
     def _check_over(self, error: OSError | None) -> None:
         """End the run if there is nothing left to wait for."""
         ledger = self._ledger
-        if error is not None and not self._over.done():
-            self._over.set_exception(error)
+        if error is not None and self._error is None and not self._over.is_set():
+            self._error = error
+            self._over.set()
         elif ledger.settled == ledger.total or (
             self._supply.is_over and ledger.settled == ledger.sent
         ):
-            self._end()
+            self._over.set()
+
+    def _check_duration(self) -> None:
+        """Bound what comes after the duration: one time-out to send what is owed, one to answer."""
+        settings = self._settings
+        if settings.duration is None:
+            return
+        late = self._stopwatch.elapsed - settings.duration
+        if late >= settings.timeout:
+            self._stop_sending()
+        limit = (MOST_PATIENCE if self._fleet.moves else 2) * settings.timeout
+        if late >= limit:
+            self._end_early(f"it was still not there {limit:g} s after the duration was over")
+
+    def _stop_sending(self) -> None:
+        """Send no more of what is owed."""
+        if not self._why_over and self._supply.owed and not self._supply.is_over:
+            if not self._fleet.is_connected:
+                self._why_over = self._fleet.last_words
+            elif self._fleet.has_room:
+                self._why_over = "the sender could not keep the rate"
+            else:
+                self._why_over = "all windows were full, as the replies did not come"
+        self._ledger.miss(0, self._supply.close(), self._clock(), "it could not be sent again")
+
+    def _end_early(self, why: str) -> None:
+        """End the run though not all is sent or answered."""
+        if not self._over.is_set():
+            self._why_over = self._why_over or why
+            self._over.set()
+
+    def _watch_once(self) -> None:
+        """Tell how far the run is, and hear whether it is to go on."""
+        if not self._watch(self._timeline.note(self._stopwatch.elapsed)) and not self._interrupted:
+            self._interrupt()
+
+    def _note_stall(self, begin: float, end: float) -> None:
+        """Take down that this process stood still, and how many requests that touched."""
+        started = self._stopwatch.started
+        owed = self._supply.owed if self._pace is not None else 0
+        self._stalls.append(Stall(begin - started, end - begin, self._fleet.in_flight + owed))
+        if len(self._stalls) > MOST_STALLS:
+            self._stalls.remove(min(self._stalls, key=lambda stall: stall.length))
+        self._ledger.note_stall(end)
 
     def _fill_soon(self) -> None:
         """Send, from whatever thread this is called, what has come to be sent."""
@@ -231,97 +341,122 @@ class Run:
             self._fleet.fill()
             self._check_over(None)
 
-        with contextlib.suppress(RuntimeError):  # the run is over, and the event loop with it
-            self._loop.call_soon_threadsafe(fill)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the run is over, and the event loop with it
+                self._loop.call_soon_threadsafe(fill)
 
     @contextlib.contextmanager
-    def _heeding_interrupts(self) -> Iterator[None]:
-        """End the run in order on Ctrl-C, for as long as the context lasts.
+    def _heeding_signals(self) -> Iterator[None]:
+        """End the run in order on the first signal, and at once on the second.
 
         Not by the event loop's own means: while this process waits for a reader of its output, the
         loop does not run.
         """
 
         def note(number: int, frame: FrameType | None) -> None:
+            if self._interrupted:
+                self._abandoned = True
+                raise KeyboardInterrupt
             self._interrupted = True
+            self._brake.pulled = True
+            assert self._loop is not None
             self._loop.call_soon_threadsafe(self._interrupt)
 
+        before = {}
         try:
-            before = signal.signal(signal.SIGINT, note)
+            for name in SIGNALS:
+                number = getattr(signal, name, None)  # Windows has no SIGHUP
+                # What is ignored, as after nohup, stays so; Ctrl-C is the exception.
+                if number and (
+                    number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+                ):
+                    before[number] = signal.signal(number, note)
         except ValueError:  # in another thread, as that of a cluster's worker
             yield
             return
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _interrupt(self) -> None:
         self._interrupted = True
+        # A loop that is not busy has the time to take in what comes until it is closed.
+        self._brake.pulled = self._brake.pulled and self._loop_watch.is_late
         self._hurry.set()
-        self._loop.call_later(INTERRUPTED_CLOSE_TIMEOUT, self._fleet.abort)
-        self._end()
-
-    def _end_with(self, task: asyncio.Task[None]) -> None:
-        """End the run with a task of its own, and with the error of that task if there is one."""
-
-        def end(task: asyncio.Task[None]) -> None:
-            error = None if task.cancelled() else task.exception()
-            if error is not None and not self._over.done():
-                self._over.set_exception(error)
-            self._end()
-
-        task.add_done_callback(end)
-
-    def _end(self) -> None:
-        if not self._over.done():
-            self._over.set_result(None)
+        if self._loop is not None:
+            self._loop.call_later(INTERRUPTED_CLOSE_TIMEOUT, self._fleet.abort)
+        self._over.set()
 
     # The end.
 
-    def _result(self) -> Result:
-        ledger, fleet = self._ledger, self._fleet
+    def _result(self, why_not_begun: str = "") -> Result:
+        ledger, fleet, supply = self._ledger, self._fleet, self._supply
         now = self._clock()
-        why = None if self._interrupted else fleet.last_words
+        why = None if self._interrupted else self._why_over or fleet.last_words or why_not_begun
         for lane in fleet.lanes:
             lane.give_up(now, why)
-        ledger.miss(0, self._supply.give_up(), now, why)
-        self._watch(self._timeline.note(self._stopwatch.elapsed))
-        supply = self._supply
+        ledger.miss(0, supply.close(), now, why)
+        if not why_not_begun:
+            self._watch(self._timeline.note(self._stopwatch.elapsed))
         requests = supply.taken + supply.refused if ledger.total is None else ledger.total
-        fates = {
-            "requests": requests,
-            "verified": ledger.verified,
-            "wrong": ledger.wrong,
-            "missing": ledger.missing,
-            "never_sent": requests - self._supply.taken,
-            **{
-                kind: ledger.messages[kind]
-                for kind in ("duplicate", "out_of_order", "unsolicited", "late")
-            },
-        }
-        if fates["never_sent"] and not self._interrupted:
-            ledger.errors.note(
-                "sending",
-                f"requests were not sent: {why or 'there are no more'}",
-                times=fates["never_sent"],
-            )
+        never_sent = requests - supply.taken
+        if never_sent and not self._interrupted:
+            what = f"requests were not sent: {why or 'there are no more'}"
+            ledger.errors.note("sending", what, times=never_sent)
+        answered = ledger.answered_at - ledger.started_at if ledger.answered else None
+        without = ledger.corrected or ledger.latencies
         return Result(
-            fates=Counter(fates),
             ordered=ledger.expectation.ordered,
+            fates=Counter(
+                requests=requests,
+                verified=ledger.verified,
+                wrong=ledger.wrong,
+                missing=ledger.missing,
+                never_sent=never_sent,
+            ),
             messages=ledger.messages + Counter(received=fleet.received),
             attempts=fleet.attempts + Counter(resent=ledger.resent),
             opened=fleet.opened,
+            handshakes=fleet.handshakes,
             closes=fleet.closes,
             latencies=ledger.latencies,
             corrected=ledger.corrected,
             numbers=ledger.numbers,
             errors=ledger.errors,
+            unverified=self._unverified(),
             interrupted=self._interrupted,
             started=self._stopwatch.started if self._stopwatch.elapsed else None,
-            elapsed=self._stopwatch.elapsed,
+            elapsed=self._stopwatch.elapsed if answered is None else answered,
             cpu=self._stopwatch.cpu,
             loop_lag=self._loop_watch.lag,
             schedule_lag=self._schedule_lag,
             seconds=self._timeline.seconds,
+            outage_max=fleet.outage.longest,
+            outage_total=fleet.outage.total,
+            silence_max=ledger.silence_max,
+            stalls=self._stalls,
+            latencies_without_stalls=without.without(ledger.stalled) if self._stalls else None,
         )
+
+    def _unverified(self) -> list[str]:
+        """Return in words what the run did not verify."""
+        settings, fleet = self._settings, self._fleet
+        texts = []
+        if settings.expect == "any":
+            texts.append("replies were counted, not matched to their requests")
+        elif self._supply.gave_equal:
+            texts.append("equal requests: a loss and a duplicate can cancel out")
+        if fleet.uncompressed:
+            texts.append("compression was asked for and not granted")
+        if fleet.without_subprotocol:
+            texts.append("a subprotocol was asked for and none was granted")
+        texts.append(f"listened {settings.linger * 1000:g} ms for late replies")
+        return texts
+
+
+def _may_be_equal(settings: Settings) -> bool:
+    """Return whether two requests may be the same."""
+    from_template = settings.file is None and settings.corpus is None
+    return not (from_template and ("{i}" in settings.template or "{uuid}" in settings.template))

@@ -4,20 +4,23 @@ What was in flight on a connection that died goes out again before anything new 
 come from the source, and at a rate no earlier than they are due.
 """
 
-from collections import deque
-from collections.abc import Iterable
 from itertools import repeat
 
 from cli_client.engine.clocks import StopWatch
 from cli_client.engine.pacing import Pace
+from cli_client.engine.resending import Resending
 from cli_client.engine.source import Source, SourceError
 from cli_client.ledger.errors import name
 from cli_client.ledger.expectation import Key
+from cli_client.ledger.keyed import Memory
 from cli_client.ledger.keyed_lane import KeyedLane
 from cli_client.ledger.lanes import AnyLane
 from cli_client.ledger.ledger import Ledger, Request
 
-__all__ = ["Supply"]
+__all__ = ["Supply", "amount_due"]
+
+REMEMBERED = 65_536
+"""Of how many requests it is known whether the next is like one of them."""
 
 _new = tuple.__new__
 
@@ -29,8 +32,10 @@ class Supply:
         source: Where new requests come from.
         ledger: Where it is counted how many went out.
         pace: When each is due; None if as soon as there is room for it.
-        duration: Seconds after which no new one goes out.
+        duration: Seconds after which no more are due.
         stopwatch: Tells the time since the run began.
+        resending: What goes out once more.
+        may_be_equal: Whether the source may give equal requests.
     """
 
     def __init__(
@@ -40,69 +45,88 @@ class Supply:
         pace: Pace | None,
         duration: float | None,
         stopwatch: StopWatch,
+        resending: Resending,
+        *,
+        may_be_equal: bool,
     ) -> None:
+        self.taken = 0
+        """How many requests have been handed out, each counted once."""
+        self.refused = 0
+        """How many cannot be sent, as no reply could be told to be theirs: none or one."""
+        self.gave_equal = False
+        """Whether two of them were equal, as far as is known."""
+        self._total = ledger.total
         self._source = source
         self._ledger = ledger
         self._pace = pace
         self._duration = duration
         self._stopwatch = stopwatch
-        self._again: deque[Request] = deque()
-        self.taken = 0
-        """How many requests have been handed out, each counted once."""
-        self.refused = 0
-        """How many cannot be sent, as no reply could be told to be theirs: none or one."""
+        self._resending = resending
+        self._payloads = Memory(REMEMBERED) if may_be_equal else None
+        self._closed = False
 
     @property
     def is_over(self) -> bool:
         """Whether nothing will go out any more."""
-        is_exhausted = self._source.exhausted or self.refused > 0 or self._time_is_up
-        return not self._again and is_exhausted
+        return self._closed or (
+            not self._resending
+            and (
+                self._source.exhausted
+                or self.refused > 0
+                or self.taken == self._total
+                or self._time_is_up
+            )
+        )
 
     @property
     def owed(self) -> int:
         """How many requests are due and have not gone out."""
-        due = 0 if self._pace is None else self._pace.count(self._stopwatch.elapsed)
-        return max(0, due - self.taken) + len(self._again)
+        return max(0, self._due(self._stopwatch.elapsed) - self.taken) + len(self._resending)
 
-    def take(self, lane: AnyLane, amount: int) -> list[Request]:
-        """Return the next requests to send on a connection, no more than so many."""
-        now = self._stopwatch.clock()
-        taken = self._take_again(lane, amount, now) if self._again else []
+    def take(
+        self, lane: AnyLane, amount: int, again: int, opened_at: float, now: float
+    ) -> list[Request]:
+        """Return the next requests to send on a connection; those sent before come first.
+
+        Args:
+            lane: What is in flight on the connection.
+            amount: How many at the most.
+            again: How many of them may have been sent before.
+            opened_at: When the connection opened.
+            now: The time.
+        """
+        if self._closed:
+            return []
+        taken: list[Request] = []
+        if self._resending and again > 0:
+            taken = self._resending.take(lane, min(amount, again), opened_at, now)
+            self._ledger.note_resent(len(taken))
         if len(taken) < amount and not self.refused and not self._time_is_up:
             taken += self._take_new(lane, amount - len(taken), now)
         return taken
 
-    def send_again(self, requests: Iterable[Request]) -> None:
-        """Have requests go out once more, as a further attempt."""
-        self._again.extend(request._replace(attempt=request.attempt + 1) for request in requests)
-
-    def give_up(self) -> list[Request]:
-        """Return what should have gone out again, and send it no more."""
-        waiting = list(self._again)
-        self._again.clear()
-        return waiting
+    def close(self) -> list[Request]:
+        """Hand out nothing any more, and return what should have gone out again."""
+        self._closed = True
+        return self._resending.clear()
 
     @property
     def _time_is_up(self) -> bool:
-        return self._duration is not None and self._stopwatch.elapsed >= self._duration
+        # At a rate, what was due before the time was up is owed still.
+        return (
+            self._pace is None
+            and self._duration is not None
+            and self._stopwatch.elapsed >= self._duration
+        )
 
-    def _take_again(self, lane: AnyLane, amount: int, now: float) -> list[Request]:
-        again = self._again
-        taken = []
-        for _ in range(min(amount, len(again))):
-            request = again.popleft()
-            if isinstance(lane, KeyedLane) and request.key in lane:
-                # Another connection can send it, or this one once that is answered.
-                again.append(request)
-            else:
-                taken.append(request._replace(sent_at=now))
-        self._ledger.note_resent(len(taken))
-        return taken
+    def _due(self, elapsed: float) -> int:
+        due = 0 if self._pace is None else self._pace.count(elapsed)
+        return due if self._total is None else min(due, self._total)
 
     def _take_new(self, lane: AnyLane, amount: int, now: float) -> list[Request]:
         first, pace, started = self.taken, self._pace, self._stopwatch.started
         if pace is not None:
-            amount = max(0, min(amount, pace.count(now - started) - first))
+            amount = max(0, min(amount, self._due(now - started) - first))
         try:
             new = self._source.take(amount, lane.number)
         except SourceError as error:
@@ -119,6 +143,8 @@ class Supply:
         if requests:
             self.taken += len(requests)
             self._ledger.note_sent(len(requests), requests[0].due)
+            if self._payloads is not None and not self.gave_equal:
+                self._compare(self._payloads, requests)
         return requests
 
     def _keys(self, new: list[tuple[int, bytes]], lane: KeyedLane) -> list[Key]:
@@ -139,3 +165,16 @@ class Supply:
                 break
             keys[key] = None
         return list(keys)
+
+    def _compare(self, payloads: Memory, requests: list[Request]) -> None:
+        for request in requests:
+            self.gave_equal = self.gave_equal or request.payload in payloads
+            payloads.extend((request.payload,))
+
+
+def amount_due(source: Source, pace: Pace | None, duration: float | None) -> int | None:
+    """Return how many requests there must be; None if that is not known."""
+    if pace is None or duration is None:
+        return source.total
+    due = pace.count_before(duration)
+    return due if source.total is None else min(due, source.total)

@@ -216,7 +216,7 @@ FAULTS = (
         name="connection cut, no resending",
         mischief=mischief.end_between_frames,
         ledger={"missing": 1},
-        says=("Request 250 got no reply: the connection was lost",),
+        says=("Request 250 got no reply: the peer closed the connection",),
         attempts=OPENED_AGAIN,
         settings=Settings(messages=500, window=1, resend=False),
     ),

@@ -82,8 +82,13 @@ class KeyedLane:
             for request in requests:
                 self._lanes.note_key(request.key, self.number)
 
-    def receive(self, messages: list[bytes], now: float) -> None:
-        """Name the messages of one read, which came at this time, and hand the right ones over."""
+    def receive(self, messages: list[bytes], now: float) -> bool:
+        """Name the messages of one read, which came at this time, and hand the right ones over.
+
+        Returns:
+            Whether they settled any request.
+        """
+        answered = self._ledger.answered
         in_flight, expectation = self._in_flight, self._expectation
         reply_key, check, settles = expectation.reply_key, expectation.check, expectation.settles
         right: list[Request] = []
@@ -120,10 +125,16 @@ class KeyedLane:
             self._release(right)
             self._answered.extend([request.key for request in right[known:]])
             self._ledger.verify(self.number, right, replies, [0] * len(right), now)
+        return self._ledger.answered > answered
 
-    def time_out(self, now: float, why: str) -> None:
-        """Give up all requests: no reply came for too long."""
+    def time_out(self, now: float, why: str) -> bool:
+        """Give up all requests: no reply came for too long.
+
+        Returns:
+            Whether one of them has been answered, which here none is.
+        """
         self._miss(list(self._in_flight.values()), now, why)
+        return False
 
     def time_out_overtaken(self, now: float, limit: float) -> None:
         """Give up the requests that were sent so many seconds ago and overtaken since."""

@@ -66,8 +66,8 @@ class Lane:
         self._in_flight = KeyedRequests()
         self._overtaken = KeyedRequests()
         self._serial = 0
-        # Messages that answer nothing, while something waits.
-        self._held: deque[bytes] = deque()
+        # Messages that answer nothing, while something waits, and when they came.
+        self._held: deque[tuple[bytes, float]] = deque()
         self._held_bytes = 0
         if lanes.by_key:
             self.find_by_key()
@@ -101,10 +101,15 @@ class Lane:
         else:
             self._add(requests)
 
-    def receive(self, messages: list[bytes], now: float) -> None:
-        """Name the messages of one read, which came at this time, and hand the right ones over."""
-        if self._queue is None or not self._receive_in_order(self._queue, messages, now):
-            self._receive_by_key(messages, now)
+    def receive(self, messages: list[bytes], now: float) -> bool:
+        """Name the messages of one read, which came at this time, and hand the right ones over.
+
+        Returns:
+            Whether they settled any request.
+        """
+        if self._queue is not None and self._receive_in_order(self._queue, messages, now):
+            return True
+        return self._receive_by_key(messages, now)
 
     def find_by_key(self) -> None:
         """Find the requests by key from now on."""
@@ -112,10 +117,16 @@ class Lane:
             queue, self._queue = self._queue, None
             self._add(queue)
 
-    def time_out(self, now: float, why: str) -> None:
-        """Give up all requests: no reply came for too long."""
+    def time_out(self, now: float, why: str) -> bool:
+        """Give up all requests: no reply came for too long.
+
+        Returns:
+            Whether one of them has been answered, if wrongly.
+        """
         self.find_by_key()
+        answered = len(self._held) == 1
         self._expire([*self._overtaken.clear(), *self._in_flight.clear()], now, why)
+        return answered
 
     def time_out_overtaken(self, now: float, limit: float) -> None:
         """Give up the requests that were sent so many seconds ago and overtaken since."""
@@ -176,8 +187,9 @@ class Lane:
             if self._lanes.by_key:
                 self._lanes.note_key(key, self.number)
 
-    def _receive_by_key(self, messages: list[bytes], now: float) -> None:
+    def _receive_by_key(self, messages: list[bytes], now: float) -> bool:
         self.find_by_key()
+        answered = self._ledger.answered
         right: list[_Right] = []
         for message in messages:
             key = self._expectation.reply_key(message)
@@ -199,6 +211,7 @@ class Lane:
                 [number for _, _, number in right],
                 now,
             )
+        return self._ledger.answered > answered
 
     def _take_reply(
         self,
@@ -249,7 +262,7 @@ class Lane:
         if self._expectation.is_push(message):
             self._ledger.note_message("pushes")
         elif not (self._expectation.by_prefix and self._take_prefixed(message, now)):
-            self._hold(message)
+            self._hold(message, now)
 
     def _take_prefixed(self, message: bytes, now: float) -> bool:
         """Take a message for the wrong reply to the request that it begins with, if any."""
@@ -283,7 +296,7 @@ class Lane:
         """Set the older requests aside, since a later one has been answered."""
         for older, key, request in self._in_flight.take_older(serial):
             if self._held:
-                self._take_held(key, request, now)
+                self._take_held(key, request)
             else:
                 self._overtaken.add(older, key, request)
         self._dismiss_held()
@@ -294,32 +307,34 @@ class Lane:
 
     # Messages held, and requests given up.
 
-    def _hold(self, message: bytes) -> None:
+    def _hold(self, message: bytes, now: float) -> None:
         """Hold a message that answers nothing, if what follows may tell more."""
         if self.is_empty:
             self._dismiss(message)
             return
-        self._held.append(message)
+        self._held.append((message, now))
         self._held_bytes += len(message)
         while len(self._held) > self._lanes.held or (
             self._held_bytes > HELD_BYTES and len(self._held) > 1
         ):
-            self._dismiss(self._take_oldest_held())
+            self._dismiss_oldest()
 
-    def _take_oldest_held(self) -> bytes:
-        message = self._held.popleft()
-        self._held_bytes -= len(message)
-        return message
-
-    def _take_held(self, key: Key, request: Request, now: float) -> None:
+    def _take_held(self, key: Key, request: Request) -> None:
         """Take the oldest message held for the wrong reply to a request that was removed."""
         self._release(key, request)
         self._answered.extend((key,))
-        self._ledger.mark_wrong(self.number, request, self._take_oldest_held(), now)
+        message, came_at = self._held.popleft()
+        self._held_bytes -= len(message)
+        self._ledger.mark_wrong(self.number, request, message, came_at)
 
     def _dismiss_held(self) -> None:
         while self._held:
-            self._dismiss(self._take_oldest_held())
+            self._dismiss_oldest()
+
+    def _dismiss_oldest(self) -> None:
+        message, _ = self._held.popleft()
+        self._held_bytes -= len(message)
+        self._dismiss(message)
 
     def _dismiss(self, message: bytes) -> None:
         """Count a message as unsolicited."""
@@ -332,7 +347,7 @@ class Lane:
         """Count requests as missing that waited too long, after they were removed."""
         if requests and len(self._held) == 1:
             key, request = requests.pop(0)
-            self._take_held(key, request, now)
+            self._take_held(key, request)
         if self.is_empty:
             self._dismiss_held()
         self._miss(requests, now, why)

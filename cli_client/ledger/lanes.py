@@ -37,11 +37,19 @@ class AnyLane(Protocol):
     def send(self, requests: Sequence[Request]) -> None:
         """Take down requests that go out."""
 
-    def receive(self, messages: list[bytes], now: float) -> None:
-        """Name the messages of one read, which came at this time, and hand the right ones over."""
+    def receive(self, messages: list[bytes], now: float) -> bool:
+        """Name the messages of one read, which came at this time, and hand the right ones over.
 
-    def time_out(self, now: float, why: str) -> None:
-        """Give up all requests: no reply came for too long."""
+        Returns:
+            Whether they settled any request.
+        """
+
+    def time_out(self, now: float, why: str) -> bool:
+        """Give up all requests: no reply came for too long.
+
+        Returns:
+            Whether one of them has been answered, if wrongly.
+        """
 
     def time_out_overtaken(self, now: float, limit: float) -> None:
         """Give up the requests that were sent so many seconds ago and overtaken since."""

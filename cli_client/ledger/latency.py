@@ -67,6 +67,19 @@ class Latencies:
             self._histogram.add(other._histogram)
             self._sum += other._sum
 
+    def without(self, other: "Latencies") -> "Latencies":
+        """Return those of these latencies that are not among others, which must be some of them."""
+        self.flush()
+        other.flush()
+        rest = Latencies()
+        for item in self._histogram.get_recorded_iterator():
+            value = item.value_iterated_to
+            count = item.count_at_value_iterated_to - other._histogram.get_count_at_value(value)
+            if count > 0:
+                rest._histogram.record_value(value, count)
+        rest._sum = self._sum - other._sum
+        return rest
+
     def summary(self) -> dict[str, float] | None:
         """Return minimum, mean, percentiles and maximum; None if nothing was counted."""
         self.flush()

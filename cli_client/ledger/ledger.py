@@ -81,6 +81,8 @@ class Ledger:
         self._numbers = Tally()
         self.errors = Errors()
         self.expectation = expectation
+        self.started_at = 0.0
+        """When the first request was sent, or was due."""
         self.answered_at = 0.0
         """When a request was last answered, right or wrong."""
         self.silence_max = 0.0
@@ -110,6 +112,8 @@ class Ledger:
     def note_sent(self, count: int, due: float) -> None:
         """Count requests that go out for the first time; the oldest was due at this time."""
         if self.sent == self.settled:
+            if not self.sent:
+                self.started_at = due
             self._waiting_since = max(due, self.answered_at)
         self.sent += count
 
@@ -190,7 +194,7 @@ class Ledger:
 
     def _note_answer(self, now: float) -> None:
         self._note_silence(now)
-        self.answered_at = now
+        self.answered_at = max(self.answered_at, now)
 
     def _note_silence(self, now: float) -> None:
         since = self.answered_at

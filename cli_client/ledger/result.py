@@ -8,7 +8,7 @@ from cli_client.ledger.errors import Errors
 from cli_client.ledger.latency import Latencies
 from cli_client.ledger.timeline import Seconds
 
-__all__ = ["CloseKey", "HandshakeKey", "Result", "Stall"]
+__all__ = ["CloseKey", "HandshakeKey", "Phase", "Result", "Stall"]
 
 Phase = Literal["", "name", "tcp", "tls", "proxy", "handshake", "hello"]
 """The step in which an attempt to connect failed."""
