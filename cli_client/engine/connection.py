@@ -296,7 +296,8 @@ class Connection(asyncio.Protocol):
             words = self._ending.words
             if self._ending.kind == "over" and self.left_close_unanswered:
                 words = "the server did not answer our Close"
-            return CloseKey("client", int(code), "", words, over)
+            reason = "" if over else words
+            return CloseKey("client", int(code), reason, words, over)
         words = self._why_lost()
         return CloseKey("network", int(code), "", words + self._idle(), False)
 

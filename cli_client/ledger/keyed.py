@@ -45,11 +45,12 @@ class KeyedRequests:
         """Return the serial number of the request whose payload begins the message.
 
         Of several, it is the one with the longest payload. An empty payload begins every message,
-        which says nothing, so it is left out. The keys must be the payloads.
+        which says nothing, so it is left out; and a number that goes on is another number, so
+        "Request 9" does not begin "Request 99". The keys must be the payloads.
         """
         size = len(message)
         for length in sorted(self._lengths, reverse=True):
-            if 0 < length <= size:
+            if 0 < length <= size and not _number_goes_on(message, length):
                 serial = self.find(message[:length])
                 if serial is not None:
                     return serial
@@ -103,6 +104,11 @@ class KeyedRequests:
         self._serials.clear()
         self._lengths.clear()
         return requests
+
+
+def _number_goes_on(message: bytes, place: int) -> bool:
+    around = message[place - 1 : place + 1]
+    return len(around) == 2 and around.isdigit()
 
 
 class Memory:

@@ -29,7 +29,7 @@ class CloseKey(NamedTuple):
     code: int
     """The close code (RFC 6455, section 7.4); 1006 if there was no Close frame."""
     reason: str
-    """The reason in the Close frame."""
+    """The reason in the Close frame; if we gave up, why."""
     words: str
     """Who ended it and why, in words."""
     ended_by_us: bool

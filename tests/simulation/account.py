@@ -238,7 +238,7 @@ class Account:
                 for sent in link.sent
                 if sent.order < taken.order and sent.state in ("in flight", "maybe")
             ]
-            starts = [sent for sent in in_flight if taken.payload.startswith(sent.payload)]
+            starts = [sent for sent in in_flight if _begins(sent.payload, taken.payload)]
             strayed = payload is not None and any(
                 sent not in link.sent for sent in self.elsewhere.get(payload, ())
             )
@@ -567,3 +567,9 @@ def _taken_by(attempt: Attempt, size: int) -> tuple[int, float] | None:
     """Return the order and the time of the delivery that brought so many bytes, if one did."""
     place = bisect_left(attempt.taken, size, key=lambda taken: taken[2])
     return attempt.taken[place][:2] if place < len(attempt.taken) else None
+
+
+def _begins(payload: bytes, message: bytes) -> bool:
+    """Return whether a message begins with a payload, and not only with a part of a number."""
+    around = message[len(payload) - 1 : len(payload) + 1]
+    return message.startswith(payload) and not (len(around) == 2 and around.isdigit())

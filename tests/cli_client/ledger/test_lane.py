@@ -137,6 +137,14 @@ def test_a_message_that_begins_with_a_request_in_flight_is_its_wrong_reply() -> 
     assert run.counts == {"wrong": 2}
 
 
+def test_a_number_that_goes_on_is_another_number() -> None:
+    run = Run()
+    run.send(5, 6, 7, 8, 9)
+    run.receive(b"Request 99999: 7", right(6))
+    assert run.fates[5] == "wrong"
+    assert 9 not in run.fates
+
+
 def test_an_empty_request_is_not_the_beginning_of_everything() -> None:
     run = Run(expectation("echo", binary=False))
     run.ledger.note_sent(1, 0.0)
