@@ -240,8 +240,16 @@ def test_any_reply_has_to_be_valid_text() -> None:
     assert "UTF-8" in done.errors or "utf-8" in done.errors
 
 
-def test_requests_that_are_all_alike_bring_a_warning(server_url: str) -> None:
-    done = report(server_url, "-n", 10, "--template", "ping")
-    assert done.status == 0
-    (warning,) = done.report["warnings"]
-    assert warning.startswith("the template has no {i}, so all requests are alike")
+def test_that_equal_requests_can_hide_a_loss_stands_beside_the_verdict(
+    server_url: str, tmp_path: Path
+) -> None:
+    words = "equal requests: a loss and a duplicate can cancel out"
+    path = tmp_path / "requests.txt"
+    path.write_bytes(b"same\nother\nsame\n")
+    for options in (["--template", "ping", "-n", 10], ["--file", path]):
+        done = report(server_url, *options)
+        assert done.status == 0
+        assert words in done.report["unverified"]
+    path.write_bytes(b"one\nother\n")
+    for options in (["-n", 10], ["--file", path]):
+        assert words not in report(server_url, *options).report["unverified"]
