@@ -37,6 +37,11 @@ class AddressField(QLineEdit):
         arrow.setToolTip(self.tr("Last addresses (Down)"))
         arrow.triggered.connect(self.show_remembered)
 
+    def show_url(self, url: str) -> None:
+        """Show an address from its beginning."""
+        self.setText(url)
+        self.setCursorPosition(0)
+
     def show_remembered(self) -> None:
         """Show the last addresses to choose from."""
         self.menu.clear()
@@ -56,5 +61,5 @@ class AddressField(QLineEdit):
             super().keyPressEvent(event)
 
     def _choose(self, url: str) -> None:
-        self.setText(url)
+        self.show_url(url)
         self.submitted.emit()

@@ -78,7 +78,7 @@ async def opened(url: str | None, settings: Settings) -> AsyncIterator[Window]:
     with _exceptions(window):
         window.show()
         if url is not None:
-            window.address.setText(url)
+            window.address.show_url(url)
         window.connect_to_address()
         try:
             yield window

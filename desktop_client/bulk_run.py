@@ -168,10 +168,12 @@ def preset(
         "cert": target.certificate,
         "key": target.key,
         "insecure": target.insecure,
+        # Where the window connects, without a detour.
+        "proxy": None,
     }
     # JSON's texts, numbers and lists are TOML's too, but for DEL and for escaped surrogates.
     return "".join(
-        f"{name} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f")
+        f"{name} = {json.dumps(value or '', ensure_ascii=False)}\n".replace("\x7f", "\\u007f")
         for name, value in options.items()
         if value not in ("", [], False)
     )

@@ -22,7 +22,7 @@ from PySide6.QtGui import QColor
 from desktop_client.pairing import one_line, size_of
 from desktop_client.theme import current_colors
 from desktop_client.transcript import Direction, Entry
-from desktop_client.wording import milliseconds, size
+from desktop_client.wording import isolated, milliseconds, size
 
 __all__ = ["ARROWS", "Column", "ConversationModel"]
 
@@ -175,7 +175,7 @@ class ConversationModel(QAbstractTableModel):
                 if entry.round_trip is not None:
                     return milliseconds(entry.round_trip * 1e3)
                 return self.tr("unexpected") if entry.is_trouble and entry.note else entry.note
-        return one_line(entry.message, MAX_PREVIEW)
+        return isolated(one_line(entry.message, MAX_PREVIEW))
 
     def _show_again(self) -> None:
         self.beginResetModel()

@@ -16,6 +16,7 @@ from PySide6.QtCore import (
     Signal,
 )
 from PySide6.QtGui import (
+    QFocusEvent,
     QGuiApplication,
     QKeyEvent,
     QKeySequence,
@@ -275,6 +276,12 @@ class _Table(QTableView):
         """Return room for a few rows."""
         return QSize(100, 120)
 
+    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802
+        """Begin with the newest message, rather than leave it for the oldest."""
+        if not self.currentIndex().isValid():
+            self.setCurrentIndex(self.model().index(self.model().rowCount() - 1, 0))
+        super().focusInEvent(event)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         """Open a message at Enter, copy it at Ctrl+C."""
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
@@ -291,6 +298,13 @@ class _EventDelegate(QStyledItemDelegate):
     def __init__(self, table: QTableView) -> None:
         super().__init__(table)
         self._table = table
+
+    def initStyleOption(  # noqa: N802
+        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        """Mark the row alone, not one of its cells."""
+        super().initStyleOption(option, index)
+        option.state &= ~QStyle.StateFlag.State_HasFocus
 
     def paint(
         self,

@@ -85,6 +85,10 @@ class LatencyPlot(QWidget):
         """Return room for a few decades."""
         return QSize(200, 150)
 
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Return the least room; the plot takes what there is."""
+        return self.minimumSizeHint()
+
     @property
     def points(self) -> int:
         """How many moments with replies are in the plot."""

@@ -1,7 +1,9 @@
 """The message: an editor of several lines, whose text is sent exactly as it stands there."""
 
+import sys
+
 from PySide6.QtCore import QMimeData, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit
 
 __all__ = ["MessageEditor", "raw_text"]
@@ -61,6 +63,10 @@ class MessageEditor(QPlainTextEdit):
                 self.insertPlainText("\n")
                 self.ensureCursorVisible()
             return
+        if event.modifiers() == Qt.KeyboardModifier.AltModifier and sys.platform != "darwin":
+            # A mnemonic of something that is not in sight, not a letter of the message.
+            event.ignore()
+            return
         if self._held is not None and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self._put("")
             return
@@ -95,6 +101,7 @@ class MessageEditor(QPlainTextEdit):
             self._held = None
             self.setReadOnly(False)
             self.setPlainText(text)
+            self.moveCursor(QTextCursor.MoveOperation.End)
             return
         self._held = text
         self.setReadOnly(True)

@@ -128,7 +128,7 @@ class OptionsDialog(QDialog):
         column.setSpacing(10)
         column.addWidget(area, stretch=1)
         column.addWidget(self.buttons)
-        self.resize(620, min(620, inside.sizeHint().height() + 90))
+        self.resize(620, min(740, inside.sizeHint().height() + 90))
 
     @property
     def chosen_appearance(self) -> Appearance:

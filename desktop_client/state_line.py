@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWi
 from desktop_client.connection import Connection, State
 from desktop_client.pairing import Check
 from desktop_client.theme import named, set_property
+from desktop_client.wording import isolated
 from wire.address import complete_url
 from wire.failure import Cause
 
@@ -108,7 +109,8 @@ class ElidedLabel(QLabel):
 
     def _fit(self) -> None:
         mode = Qt.TextElideMode.ElideRight
-        self.setText(self.fontMetrics().elidedText(" ".join(self.full.split()), mode, self.width()))
+        text = self.fontMetrics().elidedText(" ".join(self.full.split()), mode, self.width())
+        self.setText(isolated(text))
 
 
 class StateLine(QWidget):

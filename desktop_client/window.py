@@ -151,7 +151,7 @@ class Window(QWidget):
         except ValueError as error:
             self.state_line.say(str(error))
             return
-        self.address.setText(url)
+        self.address.show_url(url)
         check = self._settings.check_of(url)
         self.connection.check = check
         self.request_panel.use_check(check)
@@ -226,7 +226,7 @@ class Window(QWidget):
             case Step.TRUST if target is not None:
                 self._tasks.spawn(self._ask_to_trust(target))
             case Step.GO:
-                self.address.setText(remedy.url)
+                self.address.show_url(remedy.url)
                 self.connect_to_address()
             case Step.OPTIONS:
                 self.ask_for_options()
@@ -279,7 +279,7 @@ class Window(QWidget):
 
     def _on_server_listening(self, url: str) -> None:
         self.state_line.set_starting(False)
-        self.address.setText(url)
+        self.address.show_url(url)
         self.connect_to_address()
         self.request_panel.use_server(True)
 

@@ -3,7 +3,7 @@
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 
-__all__ = ["left_to_right", "milliseconds", "size"]
+__all__ = ["isolated", "left_to_right", "milliseconds", "size"]
 
 
 def left_to_right(text: str) -> str:
@@ -13,6 +13,13 @@ def left_to_right(text: str) -> str:
     """
     if QGuiApplication.layoutDirection() is Qt.LayoutDirection.RightToLeft:
         return f"\u2066{text}\u2069"
+    return text
+
+
+def isolated(text: str) -> str:
+    """Return a text that runs in its own direction, that of its first letter, in any line."""
+    if QGuiApplication.layoutDirection() is Qt.LayoutDirection.RightToLeft:
+        return f"\u2068{text}\u2069"
     return text
 
 

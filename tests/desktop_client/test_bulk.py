@@ -332,6 +332,7 @@ def test_the_preset_is_toml_with_the_senders_option_names() -> None:
         "cert": "cert.pem",
         "key": "key.pem",
         "insecure": True,
+        "proxy": "",
     }
     plain = preset(Target("ws://x/"), "x", 1, 1, Check.OFF, binary=False, trusted=None)
     assert tomllib.loads(plain) == {
@@ -340,6 +341,7 @@ def test_the_preset_is_toml_with_the_senders_option_names() -> None:
         "window": 1,
         "template": "x",
         "expect": "any",
+        "proxy": "",
     }
 
 

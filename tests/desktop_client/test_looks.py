@@ -2,16 +2,28 @@
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, Qt, QTimer, QTranslator
-from PySide6.QtGui import QAccessible, QKeySequence
+from PySide6.QtCore import QCoreApplication, QPoint, QRect, Qt, QTimer, QTranslator
+from PySide6.QtGui import QAccessible, QColor, QFont, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QTabBar, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QLabel,
+    QScrollArea,
+    QTabBar,
+    QWidget,
+)
 
+from desktop_client import theme
+from desktop_client.conversation_model import Column
 from desktop_client.options_dialog import OptionsDialog
 from tests.desktop_client.conftest import Open, Run
 from tests.desktop_client.waiting import until
+
+SMALLEST = (400, 300)
 
 
 def controls(window: QWidget) -> list[QWidget]:
@@ -177,3 +189,140 @@ def test_text_that_is_long_or_strange_breaks_nothing(
             assert window.minimumSizeHint().width() <= before
 
     run(scenario())
+
+
+@pytest.mark.parametrize("scale", ["normal", "wide font"])
+def test_the_smallest_window_is_400_by_300_and_everything_is_reached_in_it(
+    scale: str, server_url: str, run: Run, open_window: Open, qapp: QApplication
+) -> None:
+    async def scenario() -> None:
+        async with open_window(server_url) as window:
+            await until(lambda: window.connection.is_connected)
+            window.resize(*SMALLEST)
+            assert (window.width(), window.height()) == SMALLEST
+            for tab in range(3):
+                window.tabs.setCurrentIndex(tab)
+                await asyncio.sleep(0.02)
+                area = window.tabs.currentWidget()
+                assert isinstance(area, QScrollArea)
+                if scale == "normal":
+                    assert area.horizontalScrollBar().maximum() == 0
+                for control in controls(window):
+                    control.setFocus()
+                    if not area.isAncestorOf(control):
+                        continue
+                    area.ensureWidgetVisible(control)
+                    place = QRect(control.mapTo(window, QPoint(0, 0)), control.size())
+                    assert window.rect().intersects(place)
+
+    font = qapp.font()
+    if scale == "wide font":
+        wide = QFont(font)
+        wide.setPointSizeF(font.pointSizeF() * 1.5)
+        qapp.setFont(wide)
+    try:
+        run(scenario())
+    finally:
+        qapp.setFont(font)
+
+
+def test_figures_keep_their_order_where_lines_run_from_right_to_left(
+    server_url: str, run: Run, open_window: Open, qapp: QApplication
+) -> None:
+    async def scenario() -> None:
+        async with open_window(server_url) as window:
+            await until(lambda: window.connection.is_connected)
+            window.request_panel.press()
+            await until(lambda: "Round trip" in window.request_panel.round_trip.full)
+            figure = window.request_panel.round_trip.full.removeprefix("Round trip ")
+            assert figure[0] + figure[-1] == "\u2066\u2069"
+            assert figure[1:-1].endswith(" ms")
+            model = window.conversation_panel.model
+            await until(lambda: model.rowCount() == 3)
+            assert str(model.index(2, Column.ROUND_TRIP).data())[0] == "\u2066"
+            window.grab()
+
+    qapp.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+    try:
+        run(scenario())
+    finally:
+        qapp.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+
+
+@pytest.mark.parametrize("appearance", ["light", "dark"])
+def test_every_control_shows_that_it_has_the_focus(
+    appearance: str, server_url: str, run: Run, open_window: Open, settings_file: Path
+) -> None:
+    settings_file.write_text(f"[General]\nappearance={appearance}\n")
+
+    async def scenario() -> None:
+        async with open_window(server_url) as window:
+            await until(lambda: window.connection.is_connected)
+            accent = QColor(theme.current_colors().accent).rgb()
+            text = QColor(theme.current_colors().text).rgb()
+            window.activateWindow()
+            for tab in range(3):
+                window.tabs.setCurrentIndex(tab)
+                for control in controls(window):
+                    control.setFocus(Qt.FocusReason.TabFocusReason)
+                    if not control.hasFocus() or control.focusProxy() is not None:
+                        continue
+                    image = control.grab().toImage()
+                    ratio = image.width() / control.width()
+                    edges = {
+                        image.pixel(x, round(control.height() // 2 * ratio))
+                        for x in range(image.width() if isinstance(control, QTabBar) else 20)
+                    }
+                    ring = {accent, text} if control.property("primary") else {accent}
+                    assert edges & ring, control
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("appearance", ["light", "dark"])
+def test_a_placeholder_stands_out_from_its_ground(
+    appearance: str, server_url: str, run: Run, open_window: Open, settings_file: Path
+) -> None:
+    settings_file.write_text(f"[General]\nappearance={appearance}\n")
+
+    async def scenario() -> None:
+        async with open_window(server_url) as window:
+            window.tabs.setCurrentIndex(1)
+            window.conversation_panel.filter.setPlaceholderText("█████")
+            image = window.conversation_panel.filter.grab().toImage()
+            shades = Counter(
+                image.pixelColor(x, image.height() // 2).name() for x in range(image.width())
+            )
+            ground, placeholder = (shade for shade, _ in shades.most_common(2))
+            assert contrast(placeholder, ground) >= 4.5
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("colors", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
+def test_text_stands_out_from_its_ground(colors: theme.Colors) -> None:
+    """WCAG 2.2, success criterion 1.4.3: a contrast of at least 4.5."""
+    for text, grounds in (
+        ("text", ("window", "card", "notice", "alarm")),
+        ("muted", ("window", "card")),
+        ("accent", ("window", "card")),
+        ("on_accent", ("accent", "accent_strong")),
+        ("good", ("window",)),
+        ("busy", ("window", "card")),
+        ("bad", ("window", "card")),
+    ):
+        for ground in grounds:
+            assert contrast(getattr(colors, text), getattr(colors, ground)) >= 4.5, (text, ground)
+
+
+def contrast(one: str, other: str) -> float:
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(color: str) -> float:
+    channels = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -293,32 +293,3 @@ def test_settings_last_but_secrets_do_not(
 def test_what_is_not_a_header_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"header|handshake"):
         parse_headers(text)
-
-
-@pytest.mark.parametrize("colors", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
-def test_text_stands_out_from_its_ground(colors: theme.Colors) -> None:
-    """WCAG 2.2, success criterion 1.4.3: a contrast of at least 4.5."""
-    for text, grounds in (
-        ("text", ("window", "card", "notice", "alarm")),
-        ("muted", ("window", "card")),
-        ("accent", ("window", "card")),
-        ("on_accent", ("accent", "accent_strong")),
-        ("good", ("window",)),
-        ("busy", ("window", "card")),
-        ("bad", ("window", "card")),
-    ):
-        for ground in grounds:
-            assert contrast(getattr(colors, text), getattr(colors, ground)) >= 4.5, (text, ground)
-
-
-def contrast(one: str, other: str) -> float:
-    darker, lighter = sorted((luminance(one), luminance(other)))
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def luminance(color: str) -> float:
-    channels = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    red, green, blue = (
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
