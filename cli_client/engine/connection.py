@@ -10,6 +10,7 @@ from websockets.frames import CloseCode
 from websockets.protocol import CLOSED, CONNECTING, OPEN
 
 from cli_client.engine.clocks import LoopWatch
+from cli_client.engine.introduction import Introduction, RefusalError
 from cli_client.engine.protocol import RequestProtocol
 from cli_client.ledger.lanes import AnyLane
 from cli_client.ledger.ledger import Request
@@ -63,6 +64,7 @@ class Connection(asyncio.Protocol):
         headers: Headers to send with the handshake; each replaces the library's own.
         window: How many requests may be in flight.
         lane: Where requests and replies are taken down.
+        introduction: What is said before the first request.
         take: Gives the requests.
         on_settled: Called when replies have come, with the error if they cannot be handed over.
         watch: Tells the time, and notices stalls.
@@ -76,12 +78,14 @@ class Connection(asyncio.Protocol):
         *,
         window: int,
         lane: AnyLane,
+        introduction: Introduction,
         take: Take,
         on_settled: Callable[[OSError | None], None],
         watch: LoopWatch,
         brake: Brake,
     ) -> None:
         self.lane = lane
+        self.introduction = introduction
         self.has_answered = False
         """Whether it brought the answer to a request, right or wrong."""
         self.opened_at = 0.0
@@ -117,6 +121,8 @@ class Connection(asyncio.Protocol):
         self._lost: asyncio.Future[None] = loop.create_future()
         self.opened: asyncio.Future[None] = loop.create_future()
         """Done once the opening handshake is; its exception says why it failed."""
+        self.introduced: asyncio.Future[None] = loop.create_future()
+        """Done once requests may be sent; its exception says why they may not."""
         self.ended: asyncio.Future[None] = loop.create_future()
         """Done once no more replies can come."""
 
@@ -357,6 +363,8 @@ class Connection(asyncio.Protocol):
         if not self.opened.done():
             self._finish_handshake(now)
         replies = protocol.take_replies()
+        if replies and not self.introduced.done():
+            replies = self._introduce(replies, now)
         if replies:
             self._take_replies(replies, now)
         else:
@@ -413,12 +421,33 @@ class Connection(asyncio.Protocol):
         if self._protocol.handshake_exc is not None:
             self._fail_to_open(self._protocol.handshake_exc)
         elif self._protocol.state is not CONNECTING:
-            self.opened_at = self._measured_at = now
             self.opened.set_result(None)
+            self._introduce([], now)
+
+    def _introduce(self, messages: list[bytes], now: float) -> list[bytes]:
+        """Go on with what is said before the first request, and return what came after it."""
+        introduction = self.introduction
+        try:
+            rest = introduction.receive(messages)
+        except RefusalError as error:
+            self._fail_to_introduce(error)
+            return []
+        if self._protocol.state is OPEN:
+            self._protocol.send_requests(introduction.to_send())
+        if introduction.is_over:
+            self.opened_at = self._measured_at = now
+            self.introduced.set_result(None)
+        return rest
 
     def _fail_to_open(self, error: Exception) -> None:
         self.opened.set_exception(error)
         self.opened.exception()  # whoever gave up waiting, as the run is over, does not ask for it
+
+    def _fail_to_introduce(self, error: Exception) -> None:
+        self.introduced.set_exception(error)
+        self.introduced.exception()
+        # Whatever still comes is not counted either.
+        self._deaf = True
 
     def _flush(self) -> None:
         data = b"".join(self._protocol.data_to_send())
@@ -429,6 +458,8 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _end(self, now: float) -> None:
+        if not self.introduced.done():
+            self._fail_to_introduce(EOFError())
         if not self.ended.done():
             if self.lane.is_empty:
                 self._idle_for = now - max(self._progress_at, self._sent_at, self.opened_at)

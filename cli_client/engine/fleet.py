@@ -15,17 +15,20 @@ from websockets.frames import CloseCode
 
 from cli_client.engine.clocks import LoopWatch
 from cli_client.engine.connection import Brake, Connection
+from cli_client.engine.introduction import Introductions
 from cli_client.engine.opening import Opener, OpeningError
 from cli_client.engine.outage import Outage
 from cli_client.engine.protocol import RequestProtocol
 from cli_client.engine.resending import Resending
 from cli_client.engine.supply import Supply
+from cli_client.engine.template import TableError
 from cli_client.ledger.keyed_lane import KeyedLane
 from cli_client.ledger.lane import Lane
 from cli_client.ledger.lanes import Lanes
 from cli_client.ledger.ledger import Ledger
 from cli_client.ledger.result import CloseKey, HandshakeKey
 from cli_client.settings import Settings
+from cli_client.share import Share
 
 __all__ = ["Fleet"]
 
@@ -70,7 +73,9 @@ class Fleet:
     Args:
         settings: The settings of the run.
         size: How many connections.
+        share: Which of the connections of the run these are.
         opener: Opens them.
+        introductions: What is said on each before the first request.
         supply: Gives the requests.
         resending: Takes back what is to be sent again.
         ledger: Where requests and replies are entered.
@@ -85,7 +90,9 @@ class Fleet:
         self,
         settings: Settings,
         size: int,
+        share: Share,
         opener: Opener,
+        introductions: Introductions,
         supply: Supply,
         resending: Resending,
         ledger: Ledger,
@@ -109,7 +116,9 @@ class Fleet:
         """How many connections opened without any of the subprotocols that were asked for."""
         self._settings = settings
         self._size = size
+        self._share = share
         self._opener = opener
+        self._introductions = introductions
         self._supply = supply
         self._resending = resending
         self._ledger = ledger
@@ -163,10 +172,22 @@ class Fleet:
     async def open_first(self) -> None:
         """Open one connection alone, so that its failure is told once and at once.
 
+        Only where a server is silent before the first request is it tried again.
+
         Raises:
             OpeningError: If it cannot be opened.
         """
-        self._connections[0] = await self._open()
+        failures = 0
+        while True:
+            try:
+                self._connections[0] = await self._open(0)
+            except OpeningError as error:
+                failures += 1
+                if error.phase != "hello" or error.lasting or failures > self._settings.retries:
+                    raise
+                await self._pause(failures)
+            else:
+                return
 
     async def keep(self) -> None:
         """Keep the connections up, until none is left to be kept."""
@@ -239,7 +260,7 @@ class Fleet:
         while True:
             if connection is None:
                 try:
-                    connection = await self._open()
+                    connection = await self._open(place)
                 except OpeningError as error:
                     failures += 1
                     self.last_words = str(error)
@@ -267,26 +288,41 @@ class Fleet:
                 return
             await self._pause(failures)
 
-    async def _open(self) -> Connection:
+    async def _open(self, place: int) -> Connection:
+        # For the fields of templates: the same after it is opened again.
+        connection_number = self._share.index + place * self._share.of + 1
+        made: list[Connection] = []
+
         def make(protocol: RequestProtocol, headers: tuple[tuple[str, str], ...]) -> Connection:
             number = next(self._numbers)
             by_key = self._ledger.expectation.by_key
             lane = KeyedLane(self.lanes, number) if by_key else Lane(self.lanes, number)
-            return Connection(
+            connection = Connection(
                 protocol,
                 headers,
                 window=self._settings.window,
                 lane=lane,
-                take=partial(self._supply.take, lane),
+                introduction=introduction,
+                take=partial(self._supply.take, lane, connection_number),
                 on_settled=self._on_settled,
                 watch=self._watch,
                 brake=self._brake,
             )
+            made.append(connection)
+            return connection
 
         async with self._opening:
             try:
+                introduction = self._introductions.make(connection_number, self._ledger)
+            except TableError as error:
+                raise OpeningError(str(error), phase="hello", lasting=True) from None
+            try:
                 connection = await self._opener.open(make)
-            except OpeningError as error:
+            except BaseException as error:
+                # What came before it failed has been counted by name.
+                self.received += sum(connection.received for connection in made)
+                if not isinstance(error, OpeningError):
+                    raise
                 key = HandshakeKey("failed", error.phase, error.reason)
                 if key not in self.handshakes and len(self.handshakes) >= MOST_REASONS:
                     key = HandshakeKey("failed", error.phase, "for other reasons")

@@ -5,10 +5,11 @@ when the reply to the one before has come. Pushes may come meanwhile. Any other 
 refusal. There is no I/O here: messages go in, and what to send comes out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from cli_client.engine.template import Table, Template
+from cli_client.ledger.ledger import Ledger
 from cli_client.ledger.pointer import decode
 from cli_client.ledger.rules import Rule
 from cli_client.secrets import expand
@@ -19,7 +20,7 @@ __all__ = ["Introduction", "Introductions", "RefusalError"]
 SHOWN_BYTES = 200
 """Bytes of a refusal that are shown: two lines of a terminal."""
 
-Kind = Literal["greetings", "hello_replies", "pushes"]
+Kind = Literal["greetings", "hello_replies"]
 
 
 class RefusalError(Exception):
@@ -34,7 +35,7 @@ class Introduction:
         hellos: What to send, in order.
         replies: The rules that the replies to them fit; hellos without one are only sent.
         pushes: Rules that pushes fit.
-        on_message: Called with the name of each message that may come.
+        ledger: Where the messages are counted.
     """
 
     def __init__(
@@ -43,13 +44,12 @@ class Introduction:
         hellos: list[bytes],
         replies: list[Rule],
         pushes: list[Rule],
-        on_message: Callable[[Kind], None],
+        ledger: Ledger,
     ) -> None:
-        self._greeting = greeting
         self._hellos = hellos[::-1]
         self._replies = replies[::-1]
         self._pushes = pushes
-        self._on_message = on_message
+        self._ledger = ledger
         self._awaited: tuple[Kind, Rule] | None = None
         self._to_send: list[bytes] = []
         if greeting is not None:
@@ -75,24 +75,35 @@ class Introduction:
         sending, self._to_send = self._to_send, []
         return sending
 
-    def receive(self, message: bytes) -> None:
-        """Take a message, as long as it is not over.
+    def receive(self, messages: list[bytes]) -> list[bytes]:
+        """Take messages until it is over, and return those that came after it.
 
         Raises:
-            RefusalError: If it is not the one that is awaited, nor a push.
+            RefusalError: If one is not what is awaited, nor a push.
         """
-        assert self._awaited is not None
-        kind, rule = self._awaited
+        for place, message in enumerate(messages):
+            if self._awaited is None:
+                return messages[place:]
+            if not self._take(*self._awaited, message):
+                shown = message[:SHOWN_BYTES].decode(errors="replace")
+                why = f"expected {self.awaited}, got {shown}"
+                for unexpected in messages[place:]:
+                    self._ledger.note_fault("unsolicited", unexpected, why)
+                raise RefusalError(why)
+        return []
+
+    def _take(self, kind: Kind, rule: Rule, message: bytes) -> bool:
+        """Count a message that may come, and return whether it may."""
         value = decode(message)
         if rule.holds(value, message):
-            self._on_message(kind)
+            self._ledger.note_message(kind)
             self._awaited = None
             self._go_on()
         elif any(push.holds(value, message) for push in self._pushes):
-            self._on_message("pushes")
+            self._ledger.note_message("pushes")
         else:
-            shown = message[:SHOWN_BYTES].decode(errors="replace")
-            raise RefusalError(f"expected {self.awaited}, got {shown!r}")
+            return False
+        return True
 
     def _go_on(self) -> None:
         """Send the hellos up to the first one that has a reply to wait for."""
@@ -125,12 +136,12 @@ class Introductions:
         # One for each connection, so that one that is opened again says the same.
         self._used_rows: list[Sequence[str]] = []
 
-    def make(self, connection: int, on_message: Callable[[Kind], None]) -> Introduction:
+    def make(self, connection: int, ledger: Ledger) -> Introduction:
         """Return the introduction of a connection.
 
         Args:
             connection: The number of the connection, from 1.
-            on_message: Called with the name of each message that may come.
+            ledger: Where the messages are counted.
 
         Raises:
             TableError: If no row can be read for it.
@@ -145,7 +156,7 @@ class Introductions:
             [hello.render(place, connection, row) for place, hello in enumerate(self._hellos)],
             self._replies,
             self._pushes,
-            on_message,
+            ledger,
         )
 
 

@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidHeader, InvalidStatus, NegotiationError
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.frames import CloseCode
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
 from cli_client.engine.connection import Connection
+from cli_client.engine.introduction import RefusalError
 from cli_client.engine.protocol import RequestProtocol
 from cli_client.ledger.result import Phase
 from cli_client.secrets import mask_url
@@ -95,7 +97,7 @@ class Opener:
         self._headers = headers
 
     async def open(self, make: MakeConnection) -> Connection:
-        """Return a connection whose opening handshake is done.
+        """Return a connection on which requests may be sent.
 
         Raises:
             OpeningError: If there is none within the time for it.
@@ -112,7 +114,35 @@ class Opener:
         except BaseException:
             connection.abort()
             raise
+        await self._introduce(connection)
         return connection
+
+    async def _introduce(self, connection: Connection) -> None:
+        """Wait for the end of what is said before the first request."""
+        limit = self._settings.connect_timeout
+        try:
+            async with asyncio.timeout(limit):
+                await asyncio.shield(connection.introduced)
+        except BaseException as error:
+            awaited = connection.introduction.awaited
+            lasting = isinstance(error, RefusalError)
+            close = connection.close_key()
+            connection.abort()
+            if isinstance(error, TimeoutError):
+                why = f"{awaited} did not come in {limit:g} s"
+            elif isinstance(error, EOFError):
+                why = f"{awaited} did not come: {close.words}"
+                lasting = close.by == "server" and _refuses(close.code)
+            elif lasting:
+                why = str(error)
+            else:
+                raise
+            raise OpeningError(
+                f"{self._where} does not let us begin: {why}",
+                phase="hello",
+                reason=why,
+                lasting=lasting,
+            ) from None
 
     def _before_handshake(self, error: Exception) -> OpeningError:
         """Return why there is no connection to ask for a WebSocket on."""
@@ -240,6 +270,15 @@ class Opener:
         else:
             advice = ""
         return f"{failure.text}. {advice}".rstrip()
+
+
+def _refuses(code: int) -> bool:
+    """Tell whether a server that closes with this code would do so again.
+
+    The codes of applications (RFC 6455, section 7.4.2) are, before the first request, about the
+    login.
+    """
+    return code == CloseCode.POLICY_VIOLATION or 4000 <= code < 5000
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

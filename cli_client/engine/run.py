@@ -19,11 +19,13 @@ from cli_client.engine.clocks import Clock, LoopWatch, StopWatch
 from cli_client.engine.connection import MOST_PATIENCE, Brake
 from cli_client.engine.descriptors import DescriptorError, allow
 from cli_client.engine.fleet import Fleet
+from cli_client.engine.introduction import Introductions
 from cli_client.engine.opening import Opener, OpeningError
 from cli_client.engine.pacing import MakeTicker, Pace, ThreadTicker
 from cli_client.engine.resending import Resending
 from cli_client.engine.source import SourceError, open_source
 from cli_client.engine.supply import Supply, amount_due
+from cli_client.engine.template import TableError
 from cli_client.ledger.latency import Latencies
 from cli_client.ledger.ledger import Ledger, OnSettled, OnVerified
 from cli_client.ledger.result import Result, Stall
@@ -98,9 +100,10 @@ class Run:
         try:
             allow(size)
             opener = Opener(settings)
+            introductions = Introductions(settings)
             expected = expectation_of(settings.expanded())
             self._source = open_source(settings, share, self._fill_soon)
-        except (DescriptorError, OpeningError, SourceError) as error:
+        except (DescriptorError, OpeningError, SourceError, TableError) as error:
             raise RunError(str(error)) from None
         self._settings = settings
         self._watch = watch
@@ -132,7 +135,9 @@ class Run:
         self._fleet = Fleet(
             settings,
             size,
+            share,
             opener,
+            introductions,
             self._supply,
             resending,
             self._ledger,

@@ -84,12 +84,19 @@ class Supply:
         return max(0, self._due(self._stopwatch.elapsed) - self.taken) + len(self._resending)
 
     def take(
-        self, lane: AnyLane, amount: int, again: int, opened_at: float, now: float
+        self,
+        lane: AnyLane,
+        connection: int,
+        amount: int,
+        again: int,
+        opened_at: float,
+        now: float,
     ) -> list[Request]:
         """Return the next requests to send on a connection; those sent before come first.
 
         Args:
             lane: What is in flight on the connection.
+            connection: The number of the connection, for the fields of a template.
             amount: How many at the most.
             again: How many of them may have been sent before.
             opened_at: When the connection opened.
@@ -102,7 +109,7 @@ class Supply:
             taken = self._resending.take(lane, min(amount, again), opened_at, now)
             self._ledger.note_resent(len(taken))
         if len(taken) < amount and not self.refused and not self._time_is_up:
-            taken += self._take_new(lane, amount - len(taken), now)
+            taken += self._take_new(lane, connection, amount - len(taken), now)
         return taken
 
     def close(self) -> list[Request]:
@@ -123,12 +130,12 @@ class Supply:
         due = 0 if self._pace is None else self._pace.count(elapsed)
         return due if self._total is None else min(due, self._total)
 
-    def _take_new(self, lane: AnyLane, amount: int, now: float) -> list[Request]:
+    def _take_new(self, lane: AnyLane, connection: int, amount: int, now: float) -> list[Request]:
         first, pace, started = self.taken, self._pace, self._stopwatch.started
         if pace is not None:
             amount = max(0, min(amount, self._due(now - started) - first))
         try:
-            new = self._source.take(amount, lane.number)
+            new = self._source.take(amount, connection)
         except SourceError as error:
             self._ledger.errors.note("source", str(error))
             return []

@@ -172,7 +172,7 @@ class KeyedLane:
         elif self._has_verified or key is not None:
             note_fault("unsolicited", message, "a message that nobody asked for")
         else:
-            what = "the server speaks first on each connection: is it a --greeting?"
+            what = "a greeting: the server speaks first on each connection (see --greeting)"
             note_fault("unsolicited", message, what)
 
     def _note_out_of_order(self, request: Request) -> None:

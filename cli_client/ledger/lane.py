@@ -340,7 +340,7 @@ class Lane:
         """Count a message as unsolicited."""
         what = "a message that nobody asked for"
         if not self._has_verified:
-            what = "a greeting: the server speaks first on each connection"
+            what = "a greeting: the server speaks first on each connection (see --greeting)"
         self._ledger.note_fault("unsolicited", message, what)
 
     def _expire(self, requests: list[tuple[Key, Request]], now: float, why: str) -> None:

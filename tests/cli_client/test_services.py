@@ -189,3 +189,141 @@ def test_a_bad_option_is_one_line_and_status_2(options: list[str], named: str) -
     (line,) = done.stderr.splitlines()
     assert named in line
     assert (done.returncode, done.stdout) == (2, "")
+
+
+# What comes before the first request.
+
+
+def greeting_service(
+    greeting: str | None, *logins: tuple[str, str | None], pushes: bool = False
+) -> tuple[Callable[[ServerConnection], Awaitable[None]], list[str]]:
+    """Return an echo service that greets and wants logins, each with its reply; and what came."""
+    came: list[str] = []
+
+    async def handle(websocket: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            if greeting is not None:
+                await websocket.send(greeting)
+            for wanted, answer in logins:
+                said = str(await websocket.recv())
+                came.append(said)
+                if pushes:
+                    await websocket.send('{"tick": 1}')
+                if said != wanted:
+                    await websocket.send('{"error": "who are you?"}')
+                elif answer is not None:
+                    await websocket.send(answer)
+            async for message in websocket:
+                if pushes:
+                    await websocket.send('{"tick": 2}')
+                await websocket.send(message)
+
+    return handle, came
+
+
+ECHO = ("--expect", "echo", "-n", 30)
+
+
+def test_a_greeting_is_waited_for_on_each_connection() -> None:
+    handle, _ = greeting_service('{"hello": 1}')
+    with serving(handle) as url:
+        done = report(url, *ECHO, "-c", 3, "--greeting", "/hello")
+    assert (done.status, done.faults) == (0, {})
+    assert done.report["messages"]["greetings"] == 3
+
+
+def test_a_greeting_that_is_not_waited_for_is_unsolicited_with_a_hint() -> None:
+    handle, _ = greeting_service('{"hello": 1}')
+    with serving(handle) as url:
+        done = report(url, *ECHO)
+    assert (done.status, done.faults) == (1, {"unsolicited": 1})
+    assert "the server speaks first on each connection" in done.errors
+    assert "--greeting" in done.errors
+
+
+def test_a_login_comes_before_the_first_request_with_pushes_meanwhile(tmp_path: Path) -> None:
+    login, second = '{"user":"me","password":"hush"}', '{"join":"room"}'
+    (tmp_path / "login.json").write_text(login + "\n")
+    handle, came = greeting_service(
+        "welcome", (login, '{"ok": 1}'), (second, '{"in": 1}'), pushes=True
+    )
+    with serving(handle) as url:
+        done = report(
+            *(url, *ECHO, "-c", 2, "--greeting", "=welcome", "--push", "/tick"),
+            *("--hello", f"@{tmp_path}/login.json", "--hello", second),
+            *("--hello-reply", "/ok", "--hello-reply", "/in"),
+        )
+    assert (done.status, done.faults) == (0, {})
+    assert came.count(login) == came.count(second) == 2
+    messages = done.report["messages"]
+    assert (messages["greetings"], messages["hello_replies"]) == (2, 4)
+    assert messages["pushes"] == 4 + 30
+    assert "hush" not in json.dumps(done.report)
+
+
+def test_a_login_has_the_row_of_its_connection(tmp_path: Path) -> None:
+    data = tmp_path / "users.csv"
+    data.write_text("user\nAnn\nBob\n")
+    handle, came = greeting_service(None, ("", None))
+    with serving(handle) as url:
+        report(url, *ECHO, "-c", 2, "--hello", "I am {user}", "--data", data, "--push", "")
+    assert sorted(came) == ["I am Ann", "I am Bob"]
+
+
+def test_a_refusal_is_final_and_shown(tmp_path: Path) -> None:
+    handle, came = greeting_service(None, ("right", '{"ok": 1}'))
+    options = ("--hello", "wrong", "--hello-reply", "/ok", "--json", tmp_path / "report.json")
+    with serving(handle) as url:
+        done = send(url, *ECHO, *options)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert len(came) == 1
+    assert 'expected the reply to the hello (/ok), got {"error": "who are you?"}' in line
+    made = json.loads((tmp_path / "report.json").read_text())
+    (failure,) = made["handshakes"]["failures"]
+    assert (failure["phase"], failure["count"]) == ("hello", 1)
+    assert made["messages"]["unsolicited"] == made["messages"]["received"] == 1
+
+
+def test_silence_is_tried_again(tmp_path: Path) -> None:
+    handle, came = greeting_service(None, ("hi", None))
+    options = ("--hello", "hi", "--hello-reply", "/ok", "--connect-timeout", "200ms")
+    with serving(handle) as url:
+        done = send(url, *ECHO, *options, "--retries", 2, "--json", tmp_path / "report.json")
+    assert done.returncode == 1
+    assert "the reply to the hello (/ok) did not come in 0.2 s" in done.stderr
+    assert len(came) == 3
+    (failure,) = json.loads((tmp_path / "report.json").read_text())["handshakes"]["failures"]
+    assert (failure["phase"], failure["count"]) == ("hello", 3)
+
+
+@pytest.mark.parametrize(("code", "tries"), [(4403, 1), (1008, 1), (1011, 3), (1013, 3)])
+def test_a_close_in_place_of_a_reply_is_final_if_its_code_refuses(code: int, tries: int) -> None:
+    came: list[str] = []
+
+    async def handle(websocket: ServerConnection) -> None:
+        came.append(str(await websocket.recv()))
+        await websocket.close(code, "no")
+
+    with serving(handle) as url:
+        done = send(url, *ECHO, "--hello", "hi", "--hello-reply", "/ok", "--retries", 2)
+    (line,) = done.stderr.splitlines()
+    assert f"the server closed the connection with code {code} no" in line
+    assert len(came) == tries
+
+
+def test_a_connection_that_is_opened_again_says_hello_again() -> None:
+    came: list[str] = []
+
+    async def handle(websocket: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            came.append(str(await websocket.recv()))
+            await websocket.send('{"ok": 1}')
+            for _ in range(20):
+                await websocket.send(await websocket.recv())
+
+    with serving(handle) as url:
+        done = report(url, *ECHO, "--hello", "hi", "--hello-reply", "/ok", "-w", 1)
+    assert done.status == 0
+    assert done.report["verdict"] == "recovered"
+    assert came == ["hi", "hi"]

@@ -190,7 +190,7 @@ def test_any_other_message_is_unsolicited() -> None:
     service.receive({"id": 9}, {"id": None}, {}, b"text", b"\xff")
     assert service.counts == {"unsolicited": 5}
     assert service.lane.in_flight == 1
-    assert "is it a --greeting?" in service.errors
+    assert "(see --greeting)" in service.errors
 
 
 def test_a_push_does_not_make_up_for_a_lost_reply() -> None:
