@@ -112,6 +112,8 @@ class Fleet:
         """Why a connection ended, or could not be opened; the last that was heard."""
         self.uncompressed = 0
         """How many connections opened without the compression that was asked for."""
+        self.subprotocols: set[str] = set()
+        """The subprotocols that the server chose."""
         self.without_subprotocol = 0
         """How many connections opened without any of the subprotocols that were asked for."""
         self._settings = settings
@@ -332,9 +334,10 @@ class Fleet:
         self.handshakes[HandshakeKey("opened")] += 1
         self.outage.note_opened(connection.opened_at)
         self.uncompressed += self._settings.compress and not connection.compressed
-        self.without_subprotocol += bool(self._settings.subprotocols) and (
-            connection.subprotocol is None
-        )
+        if connection.subprotocol is not None:
+            self.subprotocols.add(connection.subprotocol)
+        elif self._settings.subprotocols:
+            self.without_subprotocol += 1
         return connection
 
     def _handle_lost(self, place: int, connection: Connection) -> bool:

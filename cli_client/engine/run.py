@@ -431,6 +431,7 @@ class Run:
             numbers=ledger.numbers,
             errors=ledger.errors,
             unverified=self._unverified(),
+            subprotocols=fleet.subprotocols,
             interrupted=self._interrupted,
             started=self._stopwatch.started if self._stopwatch.elapsed else None,
             elapsed=self._stopwatch.elapsed if answered is None else answered,
@@ -453,10 +454,14 @@ class Run:
             texts.append("replies were counted, not matched to their requests")
         elif self._supply.gave_equal:
             texts.append("equal requests: a loss and a duplicate can cancel out")
+        if settings.expect == "key" and not settings.require:
+            texts.append("ids matched, contents unchecked (--require checks them)")
         if fleet.uncompressed:
             texts.append("compression was asked for and not granted")
         if fleet.without_subprotocol:
             texts.append("a subprotocol was asked for and none was granted")
+        if fleet.attempts["in_flight_when_lost"] and not settings.resend:
+            texts.append("what a lost connection had in flight was not sent again (--resend does)")
         texts.append(f"listened {settings.linger * 1000:g} ms for late replies")
         return texts
 

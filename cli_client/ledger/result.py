@@ -75,6 +75,8 @@ class Result:
     """The shares whose results are lost, in words."""
     unwritten: list[str] = field(default_factory=list)
     """What could not be written, and why, in words."""
+    subprotocols: set[str] = field(default_factory=set)
+    """Those that the server chose."""
     interrupted: bool = False
     started: float | None = None
     """When it began to send, by the monotonic clock of its machine; None if it never did."""
@@ -129,6 +131,7 @@ class Result:
         self.outage_max = max(self.outage_max, other.outage_max)
         self.outage_total = max(self.outage_total, other.outage_total)
         self.silence_max = max(self.silence_max, other.silence_max)
+        self.subprotocols |= other.subprotocols
         self.interrupted = self.interrupted or other.interrupted
         self.cpu = max(self.cpu, other.cpu)
         self.processes += other.processes

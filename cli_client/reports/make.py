@@ -64,7 +64,7 @@ def _measured(settings: Settings, result: Result, started_at: str) -> Report:
     rate = answered / elapsed if elapsed else 0.0
     shown = result.corrected or result.latencies
     without_stalls = result.latencies_without_stalls
-    settings_shown = settings.for_report()
+    settings_shown = settings.for_report(result.subprotocols)
     report: Report = {
         "schema": schema.SCHEMA,
         "tool": f"wsroll-send {importlib.metadata.version('wsroll')}",

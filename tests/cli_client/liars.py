@@ -12,7 +12,9 @@ Handler = Callable[[ServerConnection], Awaitable[None]]
 
 
 @contextlib.contextmanager
-def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def serving(
+    handler: Handler, tls: ssl.SSLContext | None = None, subprotocols: list[str] | None = None
+) -> Iterator[str]:
     """Serve with a handler, in a thread, and give the URL."""
     loop = asyncio.new_event_loop()
     port: list[int] = []
@@ -20,7 +22,12 @@ def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[str
     stop = asyncio.Event()
 
     async def run() -> None:
-        options = {"compression": None, "close_timeout": 1, "ssl": tls}
+        options = {
+            "compression": None,
+            "close_timeout": 1,
+            "ssl": tls,
+            "subprotocols": subprotocols,
+        }
         async with serve(handler, "localhost", 0, **options) as server:
             port.append(next(iter(server.sockets)).getsockname()[1])
             ready.set()

@@ -65,6 +65,42 @@ def test_replies_in_any_order_pass_and_the_order_is_a_figure() -> None:
     assert done.faults.keys() == {"out_of_order"}
 
 
+def test_what_rules_do_not_check_is_said() -> None:
+    with serving(service()) as url:
+        done = report(url, "--template", '{"id":{i},"params":[]}', "--id", "/id", "-n", 5)
+    assert done.status == 0
+    assert any("ids matched, contents unchecked" in text for text in done.report["unverified"])
+
+
+@pytest.mark.parametrize(
+    ("option", "verdict", "fault"), [("--resend", "recovered", {}), (None, "fail", {"missing": 1})]
+)
+def test_what_a_lost_connection_had_in_flight_is_sent_again_if_asked_for(
+    option: str | None, verdict: str, fault: dict[str, int]
+) -> None:
+    died: list[int] = []
+
+    async def answer(websocket: ServerConnection, call: Call) -> None:
+        if call["id"] == 5 and not died:
+            died.append(5)
+            websocket.transport.abort()
+        else:
+            await reply(websocket, call)
+
+    with serving(service(answer)) as url:
+        done = report(url, *JSONRPC, "-n", 20, "-w", 1, *([option] if option else []))
+    assert (done.report["verdict"], done.faults) == (verdict, fault)
+    said = any("not sent again" in text for text in done.report["unverified"])
+    assert said is (option is None)
+
+
+def test_a_subprotocol_is_shown_if_the_server_chose_it() -> None:
+    with serving(service(), subprotocols=["chat"]) as url:
+        options = ("--subprotocol", "chat", "--subprotocol", "bearer.hush")
+        done = report(url, *JSONRPC, "-n", 5, *options)
+    assert done.report["settings"]["subprotocols"] == ["chat", "***"]
+
+
 def test_the_order_fails_a_run_where_it_must_be_kept() -> None:
     with serving(service()) as url:
         done = report(url, *JSONRPC, "-n", 100, "--ordered")
