@@ -19,6 +19,7 @@ ALTERNATIVES: tuple[tuple[set[str], ...], ...] = (
     ({"messages"}, {"duration"}),
     ({"template", "size"}, {"file"}, {"corpus"}),
     ({"expect"}, {"id", "reply_id", "final", "ordered"}),
+    ({"corpus"}, {"id", "reply_id", "final", "ordered"}),
     ({"with_server"}, {"url", "unix"}, {"dask"}),
     ({"dask"}, {"ledger"}),
 )
@@ -98,9 +99,12 @@ def _give_way(options: Mapping[str, Any], given: set[str]) -> Mapping[str, Any]:
     changed: dict[str, Any] = {}
     ramp, duration = options["ramp"], options["duration"]
     processes, connections = options["processes"], options["connections"]
+    file = options["file"]
     if ramp and duration and ramp > duration and len({"ramp", "duration"} & given) == 1:
         changed["duration" if "ramp" in given else "ramp"] = ramp if "ramp" in given else duration
-    if processes and connections and processes > connections:
+    if file and not file.is_file() and "processes" not in given:
+        changed["processes"] = None
+    elif processes and connections and processes > connections:
         if "processes" not in given:
             changed["processes"] = connections
         elif "connections" not in given:
@@ -138,11 +142,15 @@ def _check_template(settings: Settings, given: set[str]) -> Settings:
     if settings.size is not None and not template.columns:
         last = (settings.messages or 10**6) - 1
         longest = len(template.render(last, settings.connections))
-        if settings.size < longest:
+        if settings.size >= longest:
+            pass
+        elif "size" in given or "template" not in given:
             raise click.BadParameter(
                 f"{settings.size} bytes do not hold the template, which takes up to {longest}.",
                 param_hint="--size",
             )
+        else:
+            settings = dataclasses.replace(settings, size=None)
     if settings.id is not None and settings.file is None and settings.corpus is None:
         _check_key(settings, template, columns)
     return settings

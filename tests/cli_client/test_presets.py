@@ -193,13 +193,17 @@ def test_options_given_win_over_a_preset(server_url: str, preset_file: Path) -> 
         ("connections = 1\nmessages = 2", ["--processes", "2"]),
         ('ramp = "10s"\nrate = 100', ["-z", "100ms"]),
         ('duration = "100ms"\nrate = 100', ["--ramp", "200ms"]),
+        ("size = 5\nmessages = 2", ["--template", "longer than that {i}"]),
+        ("processes = 2\nmessages = 2", ["--file", "/dev/stdin"]),
+        ('template = "{}"\nid = "/id"', ["--corpus", "edges"]),
+        ('template = "{}"\nid = "/id"\nordered = true', ["--expect", "number", "-n", "1"]),
     ],
 )
 def test_a_preset_makes_no_conflict_with_what_is_given(
     server_url: str, preset_file: Path, preset: str, options: list[str]
 ) -> None:
     preset_file.write_text(preset)
-    done = send(server_url, "-q", "--preset", preset_file, *options)
+    done = send(server_url, "-q", "--preset", preset_file, *options, input="one\ntwo\n")
     assert done.returncode == 0, done.stderr
 
 
