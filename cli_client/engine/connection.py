@@ -105,11 +105,12 @@ class Connection(asyncio.Protocol):
         self._idle_for = 0.0
         self._sent_at = 0.0
         self._sent_again = 0
-        # When a request was last settled, or the first after a time with none in flight went out.
-        self._progress_at = 0.0
+        # When a request was last settled by a reply.
+        self._progress_at = -math.inf
         self._pongs_before_ping: int | None = None
         self._pinged_at = 0.0
-        self._silences = 0
+        # When requests were given up first since then.
+        self._gave_up_at: float | None = None
         # Whether bytes move: those that came, and those that wait to go out.
         self._bytes = 0
         self._bytes_at = 0.0
@@ -180,8 +181,6 @@ class Connection(asyncio.Protocol):
             requests = self._take(room, again, self.opened_at, now)
             if requests:
                 self._protocol.send_requests([request.payload for request in requests])
-                if lane.is_empty:
-                    self._progress_at = now
                 self._sent_at = now
                 resent = lane.resent
                 lane.send(requests)
@@ -191,15 +190,16 @@ class Connection(asyncio.Protocol):
     def check_timeouts(self, now: float, timeout: float) -> None:
         """Give up requests that have waited too long, and a connection that is silent.
 
-        Silence with a sign of life (a pong) means that these requests have no answer; without one
-        that the connection is dead.
+        Silence with a sign of life (a pong) means that the requests that have waited for so long
+        have no answer; without one, that the connection is dead. It is given up too if it still
+        answers nothing one more time-out later.
         """
         self._measure(now, timeout)
         moves = self.moves(timeout)
         self.lane.time_out_overtaken(now, timeout * (MOST_PATIENCE if moves else 1))
         if not self.lane.in_flight:
             return
-        silence = now - self._progress_at
+        silence = now - max(self._progress_at, self.lane.oldest_sent_at)
         if moves and silence <= MOST_PATIENCE * timeout:
             silence = min(silence, now - self._moved_at)
         if silence <= timeout / 2:
@@ -218,11 +218,11 @@ class Connection(asyncio.Protocol):
     def _handle_silence(self, now: float, timeout: float) -> None:
         alive = self._protocol.pongs != self._pongs_before_ping
         self._pongs_before_ping = None
-        self._silences += 1
-        if alive and self._silences == 1:
-            if self.lane.time_out(now, f"no reply came for {timeout:g} s"):
-                self._silences = 0
-            self._progress_at = now
+        if self._gave_up_at is None:
+            self._gave_up_at = now
+        if alive and now - self._gave_up_at < timeout:
+            if self.lane.time_out(now, timeout, f"no reply came for {timeout:g} s"):
+                self._gave_up_at = None
             self.fill()
             self._on_settled(None)
         else:
@@ -408,7 +408,7 @@ class Connection(asyncio.Protocol):
             if self.lane.receive(replies, now):
                 self._progress_at = now
                 self._pongs_before_ping = None
-                self._silences = 0
+                self._gave_up_at = None
                 self.has_answered = True
         except OSError as error:  # whoever takes the responses cannot
             self._sending = False

@@ -62,6 +62,11 @@ class KeyedLane:
         """Tell whether a request with this key is in flight."""
         return key in self._in_flight
 
+    @property
+    def oldest_sent_at(self) -> float:
+        """When the oldest of the requests in flight was sent; there must be one."""
+        return next(iter(self._in_flight.values()))[1].sent_at
+
     def waiting_keys(self) -> Iterator[Key]:
         """Return the keys of the requests in flight."""
         yield from self._in_flight
@@ -127,13 +132,18 @@ class KeyedLane:
             self._ledger.verify(self.number, right, replies, [0] * len(right), now)
         return self._ledger.answered > answered
 
-    def time_out(self, now: float, why: str) -> bool:
-        """Give up all requests: no reply came for too long.
+    def time_out(self, now: float, limit: float, why: str) -> bool:
+        """Give up the requests that were sent so many seconds ago or earlier: no reply came.
 
         Returns:
             Whether one of them has been answered, which here none is.
         """
-        self._miss(list(self._in_flight.values()), now, why)
+        waited = (
+            (place, request)
+            for place, request in self._in_flight.values()
+            if now - request.sent_at >= limit
+        )
+        self._miss(list(waited), now, why)
         return False
 
     def time_out_overtaken(self, now: float, limit: float) -> None:

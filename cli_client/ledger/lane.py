@@ -86,6 +86,12 @@ class Lane:
             return not self._queue
         return not (self._in_flight or self._overtaken)
 
+    @property
+    def oldest_sent_at(self) -> float:
+        """When the oldest of the requests in flight was sent; there must be one."""
+        oldest = self._in_flight.oldest if self._queue is None else self._queue[0]
+        return oldest.sent_at
+
     def waiting_keys(self) -> Iterator[Key]:
         """Return the keys of the requests in flight, found by key."""
         yield from self._in_flight.keys()
@@ -117,15 +123,19 @@ class Lane:
             queue, self._queue = self._queue, None
             self._add(queue)
 
-    def time_out(self, now: float, why: str) -> bool:
-        """Give up all requests: no reply came for too long.
+    def time_out(self, now: float, limit: float, why: str) -> bool:
+        """Give up the requests that were sent so many seconds ago or earlier: no reply came.
 
         Returns:
             Whether one of them has been answered, if wrongly.
         """
         self.find_by_key()
         answered = len(self._held) == 1
-        self._expire([*self._overtaken.clear(), *self._in_flight.clear()], now, why)
+        expired = []
+        for where in (self._overtaken, self._in_flight):
+            while where and now - where.oldest.sent_at >= limit:
+                expired.append(where.take_oldest())
+        self._expire(expired, now, why)
         return answered
 
     def time_out_overtaken(self, now: float, limit: float) -> None:

@@ -44,8 +44,12 @@ class AnyLane(Protocol):
             Whether they settled any request.
         """
 
-    def time_out(self, now: float, why: str) -> bool:
-        """Give up all requests: no reply came for too long.
+    @property
+    def oldest_sent_at(self) -> float:
+        """When the oldest of the requests in flight was sent; there must be one."""
+
+    def time_out(self, now: float, limit: float, why: str) -> bool:
+        """Give up the requests that were sent so many seconds ago or earlier: no reply came.
 
         Returns:
             Whether one of them has been answered, if wrongly.

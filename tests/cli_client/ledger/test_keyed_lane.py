@@ -126,9 +126,21 @@ def test_a_key_may_be_used_again_once_it_is_answered() -> None:
 def test_a_reply_after_its_time_is_late() -> None:
     service = Service()
     service.send(1)
-    service.lane.time_out(10, "no reply came for 10 s")
+    service.lane.time_out(10, 10, "no reply came for 10 s")
     service.receive({"id": 1})
     assert service.counts == {"missing": 1, "late": 1}
+
+
+def test_each_request_has_a_time_out_of_its_own() -> None:
+    service = Service()
+    service.send(1)
+    service.now = 9.0
+    service.send(2)
+    assert service.lane.oldest_sent_at == 0.0
+    service.lane.time_out(10.0, 10.0, "no reply came for 10 s")
+    assert service.lane.oldest_sent_at == 9.0
+    service.receive({"id": 2})
+    assert service.counts == {"missing": 1, "verified": 1}
 
 
 def test_a_request_that_was_overtaken_long_ago_is_given_up() -> None:
@@ -280,7 +292,7 @@ class AnyTraffic(RuleBasedStateMachine):
 
     @rule(on=st.integers(0, 1))
     def time_out(self, on: int) -> None:
-        self.lanes[on].time_out(1, "no reply")
+        self.lanes[on].time_out(1, 0, "no reply")
         for request in [one for one, lane in self.where.items() if lane is self.lanes[on]]:
             self.given_up[request] = self.where.pop(request)
             self.expected["missing"] += 1

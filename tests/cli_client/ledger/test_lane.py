@@ -122,9 +122,22 @@ def test_requests_overtaken_by_too_many_are_missing() -> None:
 def test_a_reply_to_a_request_given_up_is_late() -> None:
     run = Run()
     run.send(0)
-    run.lane.time_out(1.0, "no reply came for 1 s")
+    run.lane.time_out(1.0, 1.0, "no reply came for 1 s")
     run.receive(right(0))
     assert run.counts == {"missing": 1, "late": 1}
+
+
+def test_each_request_has_a_time_out_of_its_own() -> None:
+    run = Run()
+    run.send(0)
+    run.lane.send([Request(1, b"Request 1", 9.0, 9.0)])
+    run.ledger.note_sent(1, 9.0)
+    assert run.lane.oldest_sent_at == 0.0
+    run.lane.time_out(10.0, LIMIT, "no reply came for 10 s")
+    assert run.fates == {0: "missing"}
+    assert run.lane.oldest_sent_at == 9.0
+    run.receive(right(1))
+    assert run.counts == {"missing": 1, "verified": 1}
 
 
 def test_a_message_that_begins_with_a_request_in_flight_is_its_wrong_reply() -> None:
@@ -192,7 +205,7 @@ def test_the_one_message_left_when_a_request_times_out_is_its_wrong_reply() -> N
     run = Run()
     run.send(0, 1)
     run.receive(b"noise")
-    run.lane.time_out(20.0, "no reply came for 10 s")
+    run.lane.time_out(20.0, LIMIT, "no reply came for 10 s")
     assert run.fates == {0: "wrong", 1: "missing"}
     run.send(2, 3)
     run.receive(right(3), b"noise")
@@ -204,7 +217,7 @@ def test_of_several_messages_left_when_a_request_times_out_none_is_its_reply() -
     run = Run()
     run.send(0)
     run.receive(b"tick", b"tick")
-    run.lane.time_out(20.0, "no reply came for 10 s")
+    run.lane.time_out(20.0, LIMIT, "no reply came for 10 s")
     assert run.counts == {"missing": 1, "unsolicited": 2}
 
 
@@ -383,7 +396,7 @@ def test_whatever_happens_the_ledger_balances_and_no_fault_goes_uncounted(
             case "time out":
                 flush()
                 faults += bool(run.lane.in_flight)
-                run.lane.time_out(6.0, "no reply came for 10 s")
+                run.lane.time_out(6.0, 0.0, "no reply came for 10 s")
             case "overtaken time out":
                 flush()
                 run.lane.time_out_overtaken(20.0, LIMIT)
