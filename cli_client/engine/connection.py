@@ -356,8 +356,6 @@ class Connection(asyncio.Protocol):
         if self._brake.pulled or self._deaf:
             self._deaf = True
             return
-        self._bytes += len(data)
-        self._bytes_at = now
         protocol = self._protocol
         protocol.receive_data(data)
         if not self.opened.done():
@@ -368,6 +366,9 @@ class Connection(asyncio.Protocol):
         if replies:
             self._take_replies(replies, now)
         else:
+            # A part of a message: whole ones that answer nothing must not keep the run waiting.
+            self._bytes += len(data)
+            self._bytes_at = now
             self._flush()
         if protocol.close_rcvd is not None or protocol.parser_exc is not None:
             self._end(now)

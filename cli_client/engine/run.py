@@ -51,19 +51,7 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class RunError(Exception):
-    """A run that could not begin.
-
-    Args:
-        message: Why, and what to do.
-        result: What was tried, if anything was.
-    """
-
-    def __init__(self, message: str, result: Result | None = None) -> None:
-        super().__init__(message, result)
-        self.result = result
-
-    def __str__(self) -> str:
-        return str(self.args[0])
+    """A run that could not begin; the message says why, and what to do."""
 
 
 class Run:
@@ -162,7 +150,6 @@ class Run:
         """Do it on an event loop of its own, and return what it came to.
 
         Raises:
-            RunError: If there is no connection.
             OSError: If the answers cannot be handed over.
         """
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -172,7 +159,6 @@ class Run:
         """Do it on the event loop that runs, and return what it came to.
 
         Raises:
-            RunError: If there is no connection.
             OSError: If the answers cannot be handed over.
         """
         self._loop = asyncio.get_running_loop()
@@ -187,8 +173,8 @@ class Run:
                 await self._end_tasks()
                 await self._close()
         if isinstance(self._error, OpeningError):
-            raise RunError(str(self._error), self._result(str(self._error)))
-        if self._error is not None:
+            self._ledger.errors.note("opening", str(self._error))
+        elif self._error is not None:
             raise self._error
         return self._result()
 
@@ -396,18 +382,19 @@ class Run:
 
     # The end.
 
-    def _result(self, why_not_begun: str = "") -> Result:
+    def _result(self) -> Result:
         ledger, fleet, supply = self._ledger, self._fleet, self._supply
         now = self._clock()
-        why = None if self._interrupted else self._why_over or fleet.last_words or why_not_begun
+        why = None if self._interrupted else self._why_over or fleet.last_words
         for lane in fleet.lanes:
             lane.give_up(now, why)
         ledger.miss(0, supply.close(), now, why)
-        if not why_not_begun:
+        has_begun = not isinstance(self._error, OpeningError)
+        if has_begun:
             self._watch(self._timeline.note(self._stopwatch.elapsed))
         requests = supply.taken + supply.refused if ledger.total is None else ledger.total
         never_sent = requests - supply.taken
-        if never_sent and not self._interrupted:
+        if never_sent and has_begun and not self._interrupted:
             what = f"requests were not sent: {why or 'there are no more'}"
             ledger.errors.note("sending", what, times=never_sent)
         answered = ledger.answered_at - ledger.started_at if ledger.answered else None
