@@ -491,10 +491,7 @@ def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -
     try:
         settings, result = _run(settings, dask, quiet, progress.show)
     except RunError as error:
-        if error.result is None:
-            return outcome.fail(str(error))
-        # Not even one connection opened: the report says what was tried.
-        result = error.result
+        return outcome.fail(str(error))
     except BrokenPipeError:
         # Whoever read the responses has had enough: no error, but nothing more to say either.
         discard_output()
