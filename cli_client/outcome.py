@@ -82,31 +82,37 @@ class Outcome:
         report = make_report(settings, result, started_at, self.checks)
         status = ALL_RIGHT if report["verdict"] in ("pass", "recovered") else SOME_WRONG
         hurry = result.interrupted
-        if not hurry or _is_read(sys.stderr):
+        connected = result.opened or not result.unopened
+        if not connected:
+            # Nothing else happened than what this says.
+            self.fail(result.unopened, report)
+        elif not hurry or _is_read(sys.stderr):
             with contextlib.suppress(OSError):
                 self._show(report)
         for message in result.unwritten:
             status = self.fail(message)
         if not self._write(report):
             status = SOME_WRONG
-        try:
-            if not hurry or _is_read(sys.stdout):
-                last = json.dumps(report) if self.prints_report else report["ledger"]["verified"]
-                print(last, flush=True)
-        except BrokenPipeError:
-            discard_output()
-            status = SOME_WRONG
-        except OSError as error:
-            discard_output()
-            status = self.fail(f"cannot write the count: {reason(error)}")
+        if (connected or self.prints_report) and (not hurry or _is_read(sys.stdout)):
+            status = self._print_last(report) or status
         return INTERRUPTED if hurry else status
 
+    def _print_last(self, report: "Report") -> int:
+        """Print the last line of standard output, and return the exit status of that."""
+        try:
+            print(
+                json.dumps(report) if self.prints_report else report["ledger"]["verified"],
+                flush=True,
+            )
+        except BrokenPipeError:
+            discard_output()
+            return SOME_WRONG
+        except OSError as error:
+            discard_output()
+            return self.fail(f"cannot write the count: {reason(error)}")
+        return ALL_RIGHT
+
     def _show(self, report: "Report") -> None:
-        opened, errors = report["connections"]["opened"], report["errors"]
-        if not opened and errors and not report["interrupted"]:
-            # Nothing else happened than what this says.
-            self.fail(errors[0]["message"], report)
-            return
         if self.progress == "json":
             from cli_client.progress import print_event
 

@@ -73,6 +73,8 @@ class Result:
     """What was not verified, in words."""
     missing_shares: list[str] = field(default_factory=list)
     """The shares whose results are lost, in words."""
+    unopened: str = ""
+    """Why not even the first connection opened, and what to do; empty if it did."""
     unwritten: list[str] = field(default_factory=list)
     """What could not be written, and why, in words."""
     subprotocols: set[str] = field(default_factory=set)
@@ -128,6 +130,7 @@ class Result:
             (self.unwritten, other.unwritten),
         ):
             mine_told += [text for text in others_told if text not in mine_told]
+        self.unopened = self.unopened or other.unopened
         self.outage_max = max(self.outage_max, other.outage_max)
         self.outage_total = max(self.outage_total, other.outage_total)
         self.silence_max = max(self.silence_max, other.silence_max)

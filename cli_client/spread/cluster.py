@@ -207,10 +207,12 @@ def _portable(function: Callable[..., Result], *arguments: object) -> Callable[[
 def _run_on_worker(settings: Settings, share: Share, run_id: str) -> Result:
     line = _Line(run_id)
     try:
-        result = run_share(settings, share, Output(quiet=True), line.tell, line.place)
+        result = run_share(settings, share, Output(quiet=True), line.pass_on, line.place)
     except RunError as error:
         raise RunError(f"worker {line.place}: {error}") from None
     line.flush()
+    if result.unopened:
+        result.unopened = f"worker {line.place}: {result.unopened}"
     return result
 
 
@@ -234,7 +236,7 @@ class _Line:
         self._recent: Counter[int] = Counter()
         self._told_at = 0.0
 
-    def tell(self, message: Message) -> bool:
+    def pass_on(self, message: Message) -> bool:
         """Pass a message on, at once or with the next, and return whether to go on."""
         if message.standing is not None:
             self._recent += message.standing.recent

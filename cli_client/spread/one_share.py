@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cli_client.engine.run import Run
+from cli_client.engine.run import Run, RunError
 from cli_client.ledger.file import LedgerFile
 from cli_client.ledger.result import Result
 from cli_client.ledger.timeline import Standing
@@ -15,7 +15,7 @@ from cli_client.settings import Settings
 from cli_client.share import Share
 from cli_client.spread.output import Output
 
-__all__ = ["Message", "Tell", "run_alone", "run_share"]
+__all__ = ["Message", "OnMessage", "run_alone", "run_share"]
 
 
 @dataclass(frozen=True)
@@ -31,24 +31,27 @@ class Message:
     """By the monotonic clock of the place."""
 
 
-Tell = Callable[[Message], bool]
+OnMessage = Callable[[Message], bool]
 """Passes a message on, and returns whether the share is to go on."""
 
 
-def run_share(settings: Settings, share: Share, output: Output, tell: Tell, place: str) -> Result:
+def run_share(
+    settings: Settings, share: Share, output: Output, on_message: OnMessage, place: str
+) -> Result:
     """Do one share of a run.
 
     A file that cannot be written costs its content, not the result: ``unwritten`` names it. A run
-    whose responses nobody reads any more ends early.
+    whose responses nobody reads any more ends early, and one whose first connection does not open
+    has a result too.
 
     Raises:
         RunError: If it cannot begin.
         OSError: If the ledger cannot be opened.
     """
-    tell(Message(share.index, place))
+    on_message(Message(share.index, place))
 
     def watch(standing: Standing) -> bool:
-        return tell(Message(share.index, place, standing)) and not output.reader_is_gone
+        return on_message(Message(share.index, place, standing)) and not output.reader_is_gone
 
     ledger_file = LedgerFile.create(settings.ledger, share)
     note = None if ledger_file is None else ledger_file.note
@@ -56,6 +59,11 @@ def run_share(settings: Settings, share: Share, output: Output, tell: Tell, plac
         run = Run(settings, output.show, watch, share, note)
         output.go_on = run.goes_on
         result = run()
+    except RunError as error:
+        if error.result is None:
+            raise
+        result = error.result
+        result.unopened = str(error)
     finally:
         if ledger_file is not None:
             ledger_file.close()
@@ -73,9 +81,9 @@ def run_alone(settings: Settings, quiet: bool, show: Callable[[Standing], None])
         OSError: If the ledger cannot be opened.
     """
 
-    def tell(message: Message) -> bool:
+    def on_message(message: Message) -> bool:
         if message.standing is not None:
             show(message.standing)
         return True
 
-    return run_share(settings, Share(), Output(quiet), tell, "")
+    return run_share(settings, Share(), Output(quiet), on_message, "")

@@ -130,7 +130,7 @@ def _ignore_interrupts() -> None:
 def _run_in_process(settings: Settings, share: Share, quiet: bool) -> Result:
     parent = multiprocessing.parent_process()
 
-    def tell(message: Message) -> bool:
+    def on_message(message: Message) -> bool:
         if parent is not None and not parent.is_alive():
             os._exit(1)  # nobody is left to take the result
         with contextlib.suppress(OSError):
@@ -139,7 +139,7 @@ def _run_in_process(settings: Settings, share: Share, quiet: bool) -> Result:
 
     try:
         return run_share(
-            settings, share, Output(quiet, _output_lock), tell, f"process {os.getpid()}"
+            settings, share, Output(quiet, _output_lock), on_message, f"process {os.getpid()}"
         )
     finally:
         _ignore_interrupts()

@@ -256,6 +256,22 @@ def test_full_responses_do_not_cost_the_report(
     assert json.loads(path.read_text())["ledger"]["verified"] == 5000
 
 
+def test_a_run_that_never_connects_has_a_report(unused_port: int, tmp_path: Path) -> None:
+    files = {kind: tmp_path / f"run.{kind}" for kind in ("json", "html", "csv", "hdr")}
+    options = [text for kind, path in files.items() for text in (f"--{kind}", path)]
+    done = send(f"ws://localhost:{unused_port}/", *options)
+    (line,) = done.stderr.splitlines()
+    assert "connection refused" in line
+    assert done.returncode == 1
+    found = json.loads(files["json"].read_text())
+    jsonschema.validate(found, SCHEMA)
+    assert (found["verdict"], found["ledger"]["never_sent"]) == ("fail", 10_000)
+    (failure,) = found["handshakes"]["failures"]
+    assert (failure["phase"], failure["count"]) == ("tcp", 1)
+    assert "refused" in failure["reason"]
+    assert "connection refused" in files["html"].read_text()
+
+
 @pytest.mark.parametrize(
     ("closed", "status", "stdout"),
     [(">&-", 2, ""), ("2>&-", 0, "10\n"), ("2>/dev/full", 0, "10\n")],
