@@ -13,7 +13,7 @@ from typing import NamedTuple
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
-__all__ = ["Cause", "Failure", "explain", "reason_of"]
+__all__ = ["Cause", "Failure", "explain", "first_header", "reason_of"]
 
 LONGEST_TEXT = 200
 """Bytes of an HTTP response's text that are shown: a sentence that fits a line."""
@@ -60,7 +60,7 @@ def explain(error: Exception, *, host: str | None, secure: bool, timeout: float)
     """
     if isinstance(error, InvalidStatus):
         response = error.response
-        location = response.headers.get("Location")
+        location = first_header(response, "Location") or None
         return Failure(Cause.STATUS, _described(response), response.status_code, location)
     if isinstance(error, EOFError) or isinstance(error.__cause__, EOFError):
         return Failure(Cause.CLOSED, "it closed the connection before it had answered")
@@ -97,13 +97,18 @@ def reason_of(error: Exception) -> str:
     return f"{error}{cause}"
 
 
+def first_header(response: Response, name: str) -> str:
+    """Return the first header of this name, or an empty text; a server may send several."""
+    return next(iter(response.headers.get_all(name)), "")
+
+
 def _described(response: Response) -> str:
     """Return an HTTP response in a line: its status, where it points, and what it says."""
-    location = response.headers.get("Location")
+    location = first_header(response, "Location")
     said = f"it answered HTTP {response.status_code} {response.reason_phrase}"
     if location:
         said += f" to {location}"
-    if response.body and response.headers.get("Content-Type", "").startswith("text/plain"):
+    if response.body and first_header(response, "Content-Type").startswith("text/plain"):
         text = bytes(response.body[:LONGEST_TEXT]).decode(errors="replace").strip()
         said += f": {text.splitlines()[0]}" if text else ""
     return said

@@ -24,7 +24,7 @@ from cli_client.ledger.result import Phase
 from cli_client.secrets import mask_url
 from cli_client.settings import Settings
 from wire.address import is_loopback
-from wire.failure import Cause, Failure, explain, reason_of
+from wire.failure import Cause, Failure, explain, first_header, reason_of
 from wire.tls import TLSError, client_context
 
 __all__ = ["Opener", "OpeningError"]
@@ -181,7 +181,7 @@ class Opener:
         reason = failure.text
         if isinstance(error, InvalidStatus):
             response = error.response
-            server = response.headers.get("Server", "")
+            server = first_header(response, "Server")
             reason = f"HTTP {response.status_code}{f' from {server}' if server else ''}"
         return OpeningError(
             f"{self._where} gave no WebSocket: {self._advise(failure, error)}",

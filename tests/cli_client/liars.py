@@ -5,6 +5,7 @@ import contextlib
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -12,22 +13,15 @@ Handler = Callable[[ServerConnection], Awaitable[None]]
 
 
 @contextlib.contextmanager
-def serving(
-    handler: Handler, tls: ssl.SSLContext | None = None, subprotocols: list[str] | None = None
-) -> Iterator[str]:
-    """Serve with a handler, in a thread, and give the URL."""
+def serving(handler: Handler, tls: ssl.SSLContext | None = None, **more: Any) -> Iterator[str]:
+    """Serve with a handler, in a thread, and give the URL. There are more options of serve()."""
     loop = asyncio.new_event_loop()
     port: list[int] = []
     ready = threading.Event()
     stop = asyncio.Event()
 
     async def run() -> None:
-        options = {
-            "compression": None,
-            "close_timeout": 1,
-            "ssl": tls,
-            "subprotocols": subprotocols,
-        }
+        options = {"compression": None, "close_timeout": 1, "ssl": tls, **more}
         async with serve(handler, "localhost", 0, **options) as server:
             port.append(next(iter(server.sockets)).getsockname()[1])
             ready.set()

@@ -66,3 +66,13 @@ def test_a_failure_has_a_cause_and_a_reason(
 def test_the_status_of_a_response_is_known() -> None:
     error = answered(401, "Unauthorized")
     assert explain(error, host="a", secure=False, timeout=1.0).status == 401
+
+
+def test_of_several_headers_of_one_name_the_first_is_told() -> None:
+    error = answered(302, "Found")
+    for location in ("https://a.example/", "https://b.example/"):
+        error.response.headers["Location"] = location
+        error.response.headers["Content-Type"] = "text/plain"
+    failure = explain(error, host="a.example", secure=False, timeout=10.0)
+    assert failure.text == "it answered HTTP 302 Found to https://a.example/"
+    assert failure.location == "https://a.example/"
