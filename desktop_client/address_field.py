@@ -30,6 +30,8 @@ class AddressField(QLineEdit):
 
     def __init__(self, remembered: Callable[[], list[str]]) -> None:
         super().__init__(remembered()[0], placeholderText="ws://localhost:8765/")
+        # Qt would cut what is longer than 32,767 characters.
+        self.setMaxLength(2**20)
         self._remembered = remembered
         self.menu = QMenu(self)
         self.returnPressed.connect(self.submitted)

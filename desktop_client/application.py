@@ -39,6 +39,8 @@ def run(url: str | None, settings_file: str | None) -> int:
         url: Where to connect; None is where it was the last time.
         settings_file: Where the settings are; None is the user's own place.
     """
+    # Until the loop heeds it, Ctrl-C ends the program without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     logging.basicConfig(format="%(levelname)s: %(message)s")
     application = start_qt()
     prepare(application)

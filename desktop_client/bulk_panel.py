@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_client.bulk_run import BulkRun
-from desktop_client.connection import Connection, State
+from desktop_client.connection import Connection
 from desktop_client.request_panel import RequestPanel
 from desktop_client.theme import named, set_property
 from desktop_client.wording import left_to_right, milliseconds
@@ -144,7 +144,6 @@ class BulkPanel(QWidget):
 
         self.start_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
-        connection.changed.connect(self._refresh)
         bulk_run.changed.connect(self._refresh)
         bulk_run.progressed.connect(self._on_progress)
         bulk_run.reported.connect(self._on_report)
@@ -157,7 +156,7 @@ class BulkPanel(QWidget):
         return self._figures[name].text()
 
     def start(self) -> None:
-        """Start a run, if there is a connection and none is under way."""
+        """Start a run to where the window connects, if none is under way."""
         target = self._connection.target
         if target is None or not self.start_button.isEnabled():
             return
@@ -219,7 +218,7 @@ class BulkPanel(QWidget):
         if not running:
             leaving, taking = taking, leaving
         passes_on = leaving.hasFocus()
-        self.start_button.setEnabled(not running and self._connection.state is State.CONNECTED)
+        self.start_button.setEnabled(not running)
         self.stop_button.setEnabled(running)
         if passes_on:
             # Rather than wherever the focus of a disabled button would go.
@@ -243,7 +242,7 @@ class BulkPanel(QWidget):
             self._last_reply = seconds
             if self.plot is not None:
                 self.plot.add(seconds, _plotted(latencies))
-        elif in_flight > 0:
+        elif answered < self.progress.maximum():
             if self.plot is not None:
                 self.plot.add_silence(seconds)
             silent = seconds - self._last_reply
@@ -251,7 +250,7 @@ class BulkPanel(QWidget):
                 self._conclude(
                     "busy",
                     self.tr("Waiting for replies: none for {seconds}, {count} in flight.").format(
-                        seconds=left_to_right(f"{silent:.1f} s"), count=f"{in_flight:,}"
+                        seconds=left_to_right(f"{silent:.1f} s"), count=f"{max(0, in_flight):,}"
                     ),
                 )
         else:

@@ -32,6 +32,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMenu,
     QPushButton,
+    QScrollArea,
     QSplitter,
     QStyle,
     QStyledItemDelegate,
@@ -145,6 +146,10 @@ class ConversationPanel(QWidget):
         """Go to the selected message, below."""
         if self.pane.entry is not None:
             self.pane.body.setFocus()
+            viewport = self.parentWidget()
+            area = viewport and viewport.parentWidget()
+            if isinstance(area, QScrollArea):
+                area.ensureWidgetVisible(self.pane.body)
 
     def show_menu(self, place: QPoint) -> None:
         """Show what can be done with the message at a place."""

@@ -1,5 +1,6 @@
 """One message, whole: as text, as JSON, as bytes; to search in, to copy, to send again."""
 
+import bisect
 import functools
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +13,6 @@ from PySide6.QtGui import (
     QGuiApplication,
     QKeyEvent,
     QSyntaxHighlighter,
-    QTextBlock,
     QTextCharFormat,
     QTextCursor,
     QTextDocument,
@@ -42,7 +42,8 @@ CHARACTERS_A_TURN = 60_000
 AHEAD = 5_000
 """Lines that are ready below those in sight."""
 
-_GOES_ON = 1
+_NOT_KEPT = {ord("\r"): "␍", 0x2029: "⏎", 0xFDD0: "\ufffd", 0xFDD1: "\ufffd"}
+"""What Qt's documents take for the end of a line; one character stands in for each."""
 
 
 class MessagePane(QWidget):
@@ -171,7 +172,8 @@ class MessagePane(QWidget):
             self.body.fill(iter(()))
         else:
             self.body.fill((as_text, as_json, as_hex)[view](entry.message))
-        self.body.whole = whole_text(entry) if entry is not None and view == 0 else None
+        message = entry.message if entry is not None and view == 0 else None
+        self.body.whole = message if isinstance(message, str) else None
         self.body.set_fixed_pitch(view != 0)
         self._search_on = None
 
@@ -208,8 +210,9 @@ class _Body(QPlainTextEdit):
         )
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.whole: str | None = None
-        """What to copy where all is selected."""
+        """The text that is shown, if that is the message itself."""
         self._lines: Iterator[Line] = iter(())
+        self._breaks: list[int] = []
         self._is_all_wanted = False
         self.is_filled = True
         self._timer = QTimer(self, singleShot=True, interval=0)
@@ -219,6 +222,7 @@ class _Body(QPlainTextEdit):
     def fill(self, lines: Iterator[Line]) -> None:
         """Show lines in place of those before."""
         self.clear()
+        self._breaks.clear()
         self._lines = lines
         self._is_all_wanted = False
         self.is_filled = False
@@ -245,25 +249,18 @@ class _Body(QPlainTextEdit):
 
     def createMimeDataFromSelection(self) -> QMimeData:  # noqa: N802
         """Return what is selected, with the line breaks that the message has."""
-        cursor = self.textCursor()
-        data = QMimeData()
-        last = self.document().characterCount() - 1
-        if self.whole is not None and cursor.selectionEnd() - cursor.selectionStart() >= last:
-            data.setText(self.whole)
-            return data
-        pieces = []
-        block: QTextBlock = self.document().findBlock(cursor.selectionStart())
-        while block.isValid() and block.position() <= cursor.selectionEnd():
-            start = max(0, cursor.selectionStart() - block.position())
-            end = min(block.length() - 1, cursor.selectionEnd() - block.position())
-            # Positions count in UTF-16.
-            units = block.text().encode("utf-16-le", "surrogatepass")
-            pieces.append(units[2 * start : 2 * end].decode("utf-16-le", "surrogatepass"))
-            is_end = cursor.selectionEnd() < block.position() + block.length()
-            if not is_end and block.userState() != _GOES_ON:
-                pieces.append("\n")
-            block = block.next()
-        data.setText("".join(pieces))
+        cursor, data = self.textCursor(), QMimeData()
+        start, end = cursor.selectionStart(), cursor.selectionEnd()
+        text = cursor.selection().toRawText().replace("\u2029", "\n")
+        # Positions count in UTF-16.
+        units = text.encode("utf-16-le", "surrogatepass")
+        if self.whole is not None:
+            units = self.whole.encode("utf-16-le", "surrogatepass")
+            # The breaks of the screen are not in the message.
+            start -= bisect.bisect_left(self._breaks, start)
+            end -= bisect.bisect_left(self._breaks, end)
+            units = units[2 * start : 2 * end]
+        data.setText(units.decode("utf-16-le", "surrogatepass"))
         return data
 
     def _fill_if_near(self) -> None:
@@ -293,14 +290,14 @@ class _Body(QPlainTextEdit):
     def _append(self, lines: list[Line]) -> None:
         cursor = QTextCursor(self.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
-        # A paragraph separator in a line would break it in two.
-        text = "\n".join(line.text.replace("\u2029", "⏎") for line in lines)
+        text = "\n".join(line.text for line in lines).translate(_NOT_KEPT)
         first = self.document().blockCount() - (1 if self._is_empty else 0)
         cursor.insertText(text if self._is_empty else "\n" + text)
         self._is_empty = False
         for offset, line in enumerate(lines):
             if line.goes_on:
-                self.document().findBlockByNumber(first + offset).setUserState(_GOES_ON)
+                block = self.document().findBlockByNumber(first + offset)
+                self._breaks.append(block.position() + block.length() - 1)
 
 
 class _JsonHighlighter(QSyntaxHighlighter):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QByteArray, QSettings
 
 from desktop_client.pairing import Check
+from desktop_client.target import parse_subprotocols
 from desktop_client.theme import Appearance
 from wire.address import DEFAULT_URL, check_url, public_url
 from wire.exchange import REQUEST_TEMPLATE
@@ -57,8 +58,9 @@ class Settings:
         for address in self._texts("addresses"):
             try:
                 kept.append(check_url(address))
-            except ValueError as error:
-                self._complain("addresses", error)
+            except ValueError:
+                # What is wrong with it would tell what may be secret in it.
+                self._complain("addresses", ValueError("not a WebSocket URL"))
         return kept or [DEFAULT_URL]
 
     def remember_address(self, url: str) -> None:
@@ -137,14 +139,15 @@ class Settings:
     @property
     def saved_messages(self) -> list[SavedMessage]:
         """The messages that the user has saved under a name."""
+        names = ("name", "kind", "message")
         stored = self._json("messages", [])
-        entries = stored if isinstance(stored, list) else []
-        return [
-            {name: entry[name] for name in ("name", "kind", "message")}
-            for entry in entries
-            if isinstance(entry, dict)
-            and all(isinstance(entry.get(name), str) for name in ("name", "kind", "message"))
-        ]
+        messages = []
+        for entry in stored if isinstance(stored, list) else [stored]:
+            if isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in names):
+                messages.append({name: entry[name] for name in names})
+            else:
+                self._complain("messages", ValueError("not a saved message"))
+        return messages
 
     @saved_messages.setter
     def saved_messages(self, messages: list[SavedMessage]) -> None:
@@ -160,6 +163,19 @@ class Settings:
     @geometry.setter
     def geometry(self, geometry: QByteArray) -> None:
         self._store.setValue("geometry", geometry)
+
+    @property
+    def subprotocols(self) -> tuple[str, ...]:
+        """The subprotocols to ask for."""
+        try:
+            return parse_subprotocols(self.text("subprotocols"))
+        except ValueError as error:
+            self._complain("subprotocols", error)
+            return ()
+
+    @subprotocols.setter
+    def subprotocols(self, names: tuple[str, ...]) -> None:
+        self.set_text("subprotocols", ", ".join(names))
 
     def text(self, name: str, default: str = "") -> str:
         """Return a setting that is a text."""

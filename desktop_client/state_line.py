@@ -126,6 +126,7 @@ class StateLine(QWidget):
         super().__init__()
         self._connection = connection
         self._note = ""
+        self._typed = ""
         self._remedy: Remedy | None = None
         self._starting = False
         self._state = named(QLabel(), "state")
@@ -152,6 +153,14 @@ class StateLine(QWidget):
         self._clock.timeout.connect(self.refresh)
         self._last_reason = ""
         connection.changed.connect(self.refresh)
+        self.refresh()
+
+    def note_address(self, text: str) -> None:
+        """Take note of what stands in the address field: the connection may be to another one."""
+        try:
+            self._typed = complete_url(text)
+        except ValueError:
+            self._typed = text
         self.refresh()
 
     @property
@@ -198,6 +207,9 @@ class StateLine(QWidget):
     def _details(self) -> list[str]:
         connection = self._connection
         details = [self._note or connection.reason]
+        target = connection.target
+        if target is not None and connection.is_open and self._typed != target.url:
+            details.insert(0, self.tr("to {url}").format(url=target.public_url))
         seconds = connection.seconds_to_next_try
         if seconds is not None:
             details.append(self.tr("next try in {n} s").format(n=math.ceil(seconds)))

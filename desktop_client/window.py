@@ -31,7 +31,7 @@ from desktop_client.questions import confirm
 from desktop_client.request_panel import RequestPanel
 from desktop_client.settings import Settings
 from desktop_client.state_line import Remedy, StateLine, Step
-from desktop_client.target import Target, fingerprint_of, parse_subprotocols
+from desktop_client.target import Target, fingerprint_of
 from desktop_client.tasks import Tasks
 from desktop_client.theme import named
 from wire.address import complete_url
@@ -110,6 +110,8 @@ class Window(QWidget):
         column.addWidget(self.tabs, stretch=1)
 
         self.address.submitted.connect(self.connect_to_address)
+        self.address.textChanged.connect(self.state_line.note_address)
+        self.state_line.note_address(self.address.text())
         self.connect_button.clicked.connect(self._on_connect_clicked)
         options.clicked.connect(self.ask_for_options)
         self.state_line.wanted.connect(self._on_remedy_wanted)
@@ -185,7 +187,7 @@ class Window(QWidget):
         if dialog.target == self._options:
             return
         self._options = dialog.target
-        settings.set_text("subprotocol", ", ".join(self._options.subprotocols))
+        settings.subprotocols = self._options.subprotocols
         for name in ("ca", "certificate", "key"):
             settings.set_text(name, getattr(self._options, name))
         if self.connection.is_open or self.connection.failure is not None:
@@ -290,13 +292,9 @@ class Window(QWidget):
 
 
 def _remembered_options(settings: Settings) -> Target:
-    try:
-        subprotocols = parse_subprotocols(settings.text("subprotocol"))
-    except ValueError:
-        subprotocols = ()
     return Target(
         "",
-        subprotocols=subprotocols,
+        subprotocols=settings.subprotocols,
         ca=settings.text("ca"),
         certificate=settings.text("certificate"),
         key=settings.text("key"),

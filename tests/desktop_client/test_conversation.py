@@ -140,14 +140,14 @@ def test_a_selection_across_a_break_of_the_screen_has_no_break(
     async def scenario() -> None:
         async with open_window(server_url) as window:
             pane = window.conversation_panel.pane
-            pane.show_entry(received("🎲" + "x" * 9_000 + "\nend"))
+            pane.show_entry(received("🎲" + "x" * 9_000 + "\r\n\u2029end"))
             await until(lambda: pane.body.is_filled)
             cursor = pane.body.textCursor()
             cursor.setPosition(2)
             cursor.movePosition(cursor.MoveOperation.End, cursor.MoveMode.KeepAnchor)
             pane.body.setTextCursor(cursor)
             QTest.keyClick(pane.body, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
-            assert QGuiApplication.clipboard().text() == "x" * 9_000 + "\nend"
+            assert QGuiApplication.clipboard().text() == "x" * 9_000 + "\r\n\u2029end"
 
     run(scenario())
 

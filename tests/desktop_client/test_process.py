@@ -74,8 +74,10 @@ def test_without_a_display_there_is_one_line_and_status_1(
     assert "einstall" not in line
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("question", ["options", "file", "overwrite", "name"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "question", ["options", "file", "overwrite", "name", "menu", "list", "addresses"]
+)
 def test_a_signal_while_a_question_is_open_ends_in_order(
     question: str,
     number: signal.Signals,
@@ -89,10 +91,16 @@ def test_a_signal_while_a_question_is_open_ends_in_order(
     if question == "options":
         desktop.press("ctrl+comma")
         desktop.wait_for("^Options$")
+    elif question == "menu":
+        desktop.press("alt+v")
+    elif question == "list":
+        desktop.press("alt+h", "space")
+    elif question == "addresses":
+        desktop.press("alt+a", "Down")
     elif question == "name":
         desktop.press("alt+v", "Down", "Return")
         desktop.wait_for("^Save this message$")
-    else:
+    elif question in ("file", "overwrite"):
         desktop.press("ctrl+2", "alt+v")
         desktop.wait_for("^Save the conversation$")
     if question == "overwrite":
@@ -135,7 +143,7 @@ def test_broken_settings_are_the_defaults_with_a_line_in_the_log(
 ) -> None:
     settings_file.write_text(
         "[General]\nappearance=purple\ngeometry=wide\naddresses=nowhere\nchecks=7{\n"
-        "messages=[{}]\nkind=@Invalid()\nsubprotocol=a b/c\n"
+        "messages=[{}]\nkind=@Invalid()\nsubprotocols=a b/c\n"
     )
     desktop = Desktop(real_screen, settings_file)
     status, lines = desktop.end()
@@ -144,7 +152,7 @@ def test_broken_settings_are_the_defaults_with_a_line_in_the_log(
     assert "Traceback" not in lines
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_closes_the_window_in_order(
     number: signal.Signals, server_url: str, real_screen: Screen, settings_file: Path
 ) -> None:

@@ -93,6 +93,9 @@ def test_only_its_owner_can_read_the_file(exists: bool, settings_file: Path) -> 
         ("checks=7{", "checks"),
         ('checks="{\\"ws://host/\\": \\"maybe\\"}"', "checks"),
         ("messages=[", "messages"),
+        ("messages=[{}]", "messages"),
+        ("messages=7", "messages"),
+        ("subprotocols=chat, a/b", "subprotocols"),
     ],
 )
 def test_a_broken_setting_is_its_default_with_a_line_in_the_log(
@@ -106,6 +109,7 @@ def test_a_broken_setting_is_its_default_with_a_line_in_the_log(
         assert settings.addresses == [DEFAULT_URL]
         assert settings.check_of("ws://host/") is Check.NUMBER
         assert settings.saved_messages == []
+        assert settings.subprotocols == ()
     assert name in caplog.text
 
 
@@ -114,6 +118,14 @@ def test_a_file_that_cannot_be_read_is_new_settings(
 ) -> None:
     settings_file.write_text("\x00\x01 no settings\n[[[")
     assert Settings(str(settings_file)).appearance is Appearance.SYSTEM
+
+
+def test_a_broken_address_is_not_told_in_the_log(
+    settings_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings_file.write_text("[General]\naddresses=http://me:secret@host/?token=secret\n")
+    assert Settings(str(settings_file)).addresses == [DEFAULT_URL]
+    assert "secret" not in caplog.text
 
 
 def test_a_comma_in_a_text_is_no_list(settings_file: Path) -> None:

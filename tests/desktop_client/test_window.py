@@ -337,6 +337,21 @@ def test_an_address_is_completed(
     run(scenario())
 
 
+def test_the_state_names_the_address_where_the_field_says_another(
+    server_url: str, run: Run, open_window: Open
+) -> None:
+    async def scenario() -> None:
+        async with open_window(server_url) as window:
+            await until(lambda: window.connection.is_connected)
+            assert window.state_line.text == ""
+            window.address.setText("ws://elsewhere/")
+            assert window.state_line.text == f"to {server_url}"
+            window.address.setText(server_url.removeprefix("ws://"))
+            assert window.state_line.text == ""
+
+    run(scenario())
+
+
 def test_the_last_addresses_are_behind_the_arrow(
     server_url: str, run: Run, open_window: Open, settings_file: Path
 ) -> None:
