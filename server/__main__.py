@@ -137,7 +137,8 @@ class Origins(click.ParamType[list[str]]):
         "--max-message-size",
         type=Size(),
         default=DEFAULTS.max_message_size,
-        help="Bytes in a request; a larger one closes with code 1009.",
+        help="Bytes in a request; a larger one closes with code 1009. In the worst case each "
+        "connection holds one and 320 KiB besides: with the defaults 13 GiB for all of them.",
     ),
     option(
         "--max-header-size",
@@ -168,19 +169,20 @@ class Origins(click.ParamType[list[str]]):
         "--pong-timeout",
         type=Time(),
         default=f"{DEFAULTS.pong_timeout:g}s",
-        help="How long it then has for a sign of life; then code 1011.",
+        help="How long it then has for a sign of life; then code 1011. To take 1 KiB/s of its "
+        "replies is one.",
     ),
     option(
         "--stall-timeout",
         type=Time(),
         default=f"{DEFAULTS.stall_timeout:g}s",
-        help="How long a client may take nothing before it is cut off.",
+        help="How long a client may take less than 1 KiB/s of its replies before it is cut off.",
     ),
     option(
         "--close-timeout",
         type=Time(),
         default=f"{DEFAULTS.close_timeout:g}s",
-        help="How long a client may take to close.",
+        help="How long a client may take to close, once it takes no more than 1 KiB/s.",
     ),
     option(
         "--drain",
