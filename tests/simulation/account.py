@@ -51,6 +51,8 @@ class Taken:
     what: str
     names: frozenset[str] = frozenset()
     about: Sent | None = None
+    overtaken: bool = False
+    """Whether it came after the reply to a later request."""
 
 
 @dataclass
@@ -227,7 +229,8 @@ class Account:
                 elif age <= self.settings.timeout:
                     taken.names = frozenset(["verified"])
                     sent.state, sent.answered_at = "verified", taken.at
-                    link.out_of_order += place < highest
+                    taken.overtaken = place < highest
+                    link.out_of_order += taken.overtaken
                     highest = max(highest, place)
                 else:
                     taken.names = frozenset(["verified", "late"])
@@ -239,9 +242,7 @@ class Account:
                 if sent.order < taken.order and sent.state in ("in flight", "maybe")
             ]
             starts = [sent for sent in in_flight if _begins(sent.payload, taken.payload)]
-            strayed = payload is not None and any(
-                sent not in link.sent for sent in self.elsewhere.get(payload, ())
-            )
+            strayed = self._may_have_strayed(link, payload)
             if starts:
                 sent = taken.about = max(starts, key=lambda sent: len(sent.payload))
                 certain = (
@@ -251,11 +252,43 @@ class Account:
                 )
                 taken.names = frozenset(["wrong"] if certain else ["wrong", "unsolicited"])
                 sent.state = "wrong" if certain else "maybe"
-            elif not in_flight or strayed:
+            elif not in_flight or self._has_strayed(link, payload, taken):
                 taken.names = frozenset(["unsolicited"])
             else:
                 taken.names = frozenset(["wrong", "unsolicited"])
-        self._name_unmatched(link)
+        if not any(self._may_have_strayed(link, self.right_for(taken)) for taken in link.taken):
+            self._name_unmatched(link)
+        self._doubt_overtaken(link)
+
+    def _may_have_strayed(self, link: Link, payload: bytes | None) -> bool:
+        """Whether this is the payload of a request that was sent on another connection."""
+        return payload is not None and any(
+            sent not in link.sent for sent in self.elsewhere.get(payload, ())
+        )
+
+    def _has_strayed(self, link: Link, payload: bytes | None, taken: Taken) -> bool:
+        """Whether a message is the reply to a request in flight on another connection."""
+        return payload is not None and any(
+            sent not in link.sent
+            and sent.order < taken.order
+            and sent.state == "in flight"
+            and taken.at - sent.at <= self.settings.timeout
+            for sent in self.elsewhere.get(payload, ())
+        )
+
+    def _doubt_overtaken(self, link: Link) -> None:
+        """Doubt right replies that came out of order where a message may have taken their place."""
+        both = {"wrong", "unsolicited"}
+        unmatched = [
+            taken.order for taken in link.taken if taken.about is None and taken.names == both
+        ]
+        for taken in link.taken:
+            sent = taken.about
+            if sent is None or not any(sent.order < at <= taken.order for at in unmatched):
+                continue
+            if taken.overtaken or "late" in taken.names:
+                taken.names |= {"duplicate"}
+                sent.state = "maybe"
 
     def _name_unmatched(self, link: Link) -> None:
         """Decide on messages that match nothing where the replies around them leave no choice."""
