@@ -2,8 +2,14 @@
 
 import dataclasses
 
+import pytest
+
 from tests.simulation.drawing import draw
 from tests.simulation.simulating import Outcome, simulate
+
+FAST, ALL = 100, 1000
+PORTION = 50
+"""How many of them are one test, so that one that fails is found soon."""
 
 
 def course(outcome: Outcome) -> object:
@@ -19,3 +25,19 @@ def test_a_seed_gives_the_same_run_each_time() -> None:
         scenario = draw(seed)
         assert dataclasses.asdict(scenario) == dataclasses.asdict(draw(seed))
         assert course(simulate(scenario)) == course(simulate(scenario))
+
+
+def hold(first: int) -> None:
+    found = {seed: simulate(draw(seed)).problems for seed in range(first, first + PORTION)}
+    assert {seed: problems for seed, problems in found.items() if problems} == {}
+
+
+@pytest.mark.parametrize("first", range(0, FAST, PORTION))
+def test_the_report_agrees_with_the_servers_books(first: int) -> None:
+    hold(first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(FAST, ALL, PORTION))
+def test_the_report_agrees_with_the_servers_books_in_many_more_runs(first: int) -> None:
+    hold(first)
