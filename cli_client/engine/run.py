@@ -8,6 +8,7 @@ while bytes of a reply move) and what connecting, lingering and closing may take
 
 import asyncio
 import contextlib
+import dataclasses
 import signal
 import time
 from collections import Counter
@@ -172,11 +173,13 @@ class Run:
                 self._loop_watch.stop()
                 await self._end_tasks()
                 await self._close()
+        unopened = ""
         if isinstance(self._error, OpeningError):
-            self._ledger.errors.note("opening", str(self._error))
+            unopened = str(self._error)
+            self._ledger.errors.note("opening", unopened)
         elif self._error is not None:
             raise self._error
-        return self._result()
+        return dataclasses.replace(self._result(), unopened=unopened)
 
     def goes_on(self) -> bool:
         """Look after the run, and return whether it goes on.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cli_client.engine.run import Run, RunError
+from cli_client.engine.run import Run
 from cli_client.ledger.file import LedgerFile
 from cli_client.ledger.result import Result
 from cli_client.ledger.timeline import Standing
@@ -59,11 +59,6 @@ def run_share(
         run = Run(settings, output.show, watch, share, note)
         output.go_on = run.goes_on
         result = run()
-    except RunError as error:
-        if error.result is None:
-            raise
-        result = error.result
-        result.unopened = str(error)
     finally:
         if ledger_file is not None:
             ledger_file.close()

@@ -306,25 +306,31 @@ def test_a_login_has_the_row_of_its_connection(tmp_path: Path) -> None:
     assert sorted(came) == ["I am Ann", "I am Bob"]
 
 
-def test_a_refusal_is_final_and_shown() -> None:
+def test_a_refusal_is_final_and_shown(tmp_path: Path) -> None:
     handle, came = greeting_service(None, ("right", '{"ok": 1}'))
-    options = ("--hello", "wrong", "--hello-reply", "/ok")
+    options = ("--hello", "wrong", "--hello-reply", "/ok", "--json", tmp_path / "report.json")
     with serving(handle) as url:
         done = send(url, *ECHO, *options)
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1
     assert len(came) == 1
     assert 'expected the reply to the hello (/ok), got {"error": "who are you?"}' in line
+    made = json.loads((tmp_path / "report.json").read_text())
+    (failure,) = made["handshakes"]["failures"]
+    assert (failure["phase"], failure["count"]) == ("hello", 1)
+    assert made["messages"]["unsolicited"] == made["messages"]["received"] == 1
 
 
-def test_silence_is_tried_again() -> None:
+def test_silence_is_tried_again(tmp_path: Path) -> None:
     handle, came = greeting_service(None, ("hi", None))
     options = ("--hello", "hi", "--hello-reply", "/ok", "--connect-timeout", "200ms")
     with serving(handle) as url:
-        done = send(url, *ECHO, *options, "--retries", 2)
+        done = send(url, *ECHO, *options, "--retries", 2, "--json", tmp_path / "report.json")
     assert done.returncode == 1
     assert "the reply to the hello (/ok) did not come in 0.2 s" in done.stderr
     assert len(came) == 3
+    (failure,) = json.loads((tmp_path / "report.json").read_text())["handshakes"]["failures"]
+    assert (failure["phase"], failure["count"]) == ("hello", 3)
 
 
 @pytest.mark.parametrize(("code", "tries"), [(4403, 1), (1008, 1), (1011, 3), (1013, 3)])
