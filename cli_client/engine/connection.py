@@ -16,7 +16,7 @@ from cli_client.ledger.lanes import AnyLane
 from cli_client.ledger.ledger import Request
 from cli_client.ledger.result import CloseKey
 
-__all__ = ["Brake", "Connection", "Take"]
+__all__ = ["Brake", "Connection", "OnMessages", "Take"]
 
 SLOWEST = 1024
 """Bytes a second from which on a message counts as moving, so that its request is not given up: a
@@ -30,6 +30,10 @@ MEASURED = 1.0
 
 IDLE = 1.0
 """Seconds without a request or a reply after which a connection that ends is called idle."""
+
+
+OnMessages = Callable[["Connection", list[bytes], float], None]
+"""Takes the messages of one read on a connection, and the time at which they came."""
 
 
 class Take(Protocol):
@@ -66,7 +70,8 @@ class Connection(asyncio.Protocol):
         lane: Where requests and replies are taken down.
         introduction: What is said before the first request.
         take: Gives the requests.
-        on_settled: Called when replies have come, with the error if they cannot be handed over.
+        on_messages: Called with the messages of each read and the time at which they came. Before
+            the turn of the event loop is over, it has them named and the connection filled again.
         watch: Tells the time, and notices stalls.
         brake: Whether to take nothing in any more.
     """
@@ -80,7 +85,7 @@ class Connection(asyncio.Protocol):
         lane: AnyLane,
         introduction: Introduction,
         take: Take,
-        on_settled: Callable[[OSError | None], None],
+        on_messages: OnMessages,
         watch: LoopWatch,
         brake: Brake,
     ) -> None:
@@ -93,7 +98,7 @@ class Connection(asyncio.Protocol):
         self._headers = headers
         self._window = window
         self._take = take
-        self._on_settled = on_settled
+        self._on_messages = on_messages
         self._watch = watch
         self._brake = brake
         self._transport: asyncio.Transport | None = None
@@ -142,12 +147,14 @@ class Connection(asyncio.Protocol):
     @property
     def has_room(self) -> bool:
         """Whether another request could go out now."""
-        return (
-            self._sending
-            and not self._paused
-            and self._protocol.state is OPEN
-            and self.lane.in_flight < self._window
-        )
+        return self.room > 0
+
+    @property
+    def room(self) -> int:
+        """How many requests could go out now."""
+        if self._sending and not self._paused and self._protocol.state is OPEN:
+            return max(0, self._window - self.lane.in_flight)
+        return 0
 
     @property
     def compressed(self) -> bool:
@@ -170,22 +177,34 @@ class Connection(asyncio.Protocol):
 
     def fill(self, limit: int | None = None) -> None:
         """Send requests until the window is full, or so many."""
-        lane = self.lane
-        room = self._window - lane.in_flight
-        if limit is not None:
-            room = min(room, limit)
-        if room > 0 and self._sending and not self._paused and self._protocol.state is OPEN:
-            now = self._watch.now()
-            # One that was sent before, and one more for each of these that has been answered.
-            again = 1 + self._sent_again - 2 * lane.resent
-            requests = self._take(room, again, self.opened_at, now)
-            if requests:
-                self._protocol.send_requests([request.payload for request in requests])
-                self._sent_at = now
-                resent = lane.resent
-                lane.send(requests)
-                self._sent_again += lane.resent - resent
+        room = self.room if limit is None else min(self.room, limit)
+        now = self._watch.now()
+        # One that was sent before, and one more for each of these that has been answered.
+        again = 1 + self._sent_again - 2 * self.lane.resent
+        self.send(self._take(room, again, self.opened_at, now) if room else [], now)
+
+    def send(self, requests: list[Request], now: float) -> None:
+        """Send requests, and whatever else waits to be sent."""
+        if requests:
+            lane = self.lane
+            self._protocol.send_requests([request.payload for request in requests])
+            self._sent_at = now
+            resent = lane.resent
+            lane.send(requests)
+            self._sent_again += lane.resent - resent
         self._flush()
+
+    def receive(self, messages: list[bytes], now: float) -> None:
+        """Have messages named, which came at this time."""
+        if self.lane.receive(messages, now):
+            self.note_progress(now)
+
+    def note_progress(self, now: float) -> None:
+        """Note that requests were answered, right or wrong."""
+        self._progress_at = now
+        self._pongs_before_ping = None
+        self._gave_up_at = None
+        self.has_answered = True
 
     def check_timeouts(self, now: float, timeout: float) -> None:
         """Give up requests that have waited too long, and a connection that is silent.
@@ -224,7 +243,6 @@ class Connection(asyncio.Protocol):
             if self.lane.time_out(now, timeout, f"no reply came for {timeout:g} s"):
                 self._gave_up_at = None
             self.fill()
-            self._on_settled(None)
         else:
             sign = "though it answered a ping" if alive else "nor a pong"
             self.give_up(f"no reply came for {timeout:g} s, {sign}")
@@ -351,7 +369,7 @@ class Connection(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Enter the replies of one read, and send as many requests, in one write."""
+        """Hand over the messages of one read."""
         now = self._watch.beat()
         if self._brake.pulled or self._deaf:
             self._deaf = True
@@ -364,7 +382,7 @@ class Connection(asyncio.Protocol):
         if replies and not self.introduced.done():
             replies = self._introduce(replies, now)
         if replies:
-            self._take_replies(replies, now)
+            self._on_messages(self, replies, now)
         else:
             # A part of a message: whole ones that answer nothing must not keep the run waiting.
             self._bytes += len(data)
@@ -403,20 +421,6 @@ class Connection(asyncio.Protocol):
         self._lost.set_result(None)
 
     # The rest.
-
-    def _take_replies(self, replies: list[bytes], now: float) -> None:
-        try:
-            if self.lane.receive(replies, now):
-                self._progress_at = now
-                self._pongs_before_ping = None
-                self._gave_up_at = None
-                self.has_answered = True
-        except OSError as error:  # whoever takes the responses cannot
-            self._sending = False
-            self._on_settled(error)
-        self.fill()
-        if self.lane.is_empty:  # else the run waits for this one at least
-            self._on_settled(None)
 
     def _finish_handshake(self, now: float) -> None:
         if self._protocol.handshake_exc is not None:

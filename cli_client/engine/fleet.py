@@ -13,6 +13,7 @@ from random import Random
 
 from websockets.frames import CloseCode
 
+from cli_client.engine.arrivals import Arrivals
 from cli_client.engine.clocks import LoopWatch
 from cli_client.engine.connection import Brake, Connection
 from cli_client.engine.introduction import Introductions
@@ -132,6 +133,7 @@ class Fleet:
         if not ledger.expectation.by_key:
             memory = min(REMEMBERED, memory)
         self.lanes = Lanes(ledger, max(settings.window, memory), held=settings.window)
+        self._arrivals = Arrivals(ledger, supply, on_settled, watch.now, at_once=size == 1)
         self._numbers = count(1)
         self._turn = 0
         self._looked_at = 0.0
@@ -226,6 +228,7 @@ class Fleet:
     def check_timeouts(self) -> None:
         """Look for connections that are silent, and requests that have waited too long."""
         now = self._watch.now()
+        self._arrivals.finish()
         late = now - self._looked_at > LATE
         self._looked_at = now
         # What came while this process was held up may not have been read yet.
@@ -242,6 +245,7 @@ class Fleet:
 
     async def close(self, *, interrupted: bool) -> None:
         """Close all connections in order, and enter what comes until then."""
+        self._arrivals.finish()
         for connection in self._connections.values():
             self._close(connection, interrupted=interrupted)
         await asyncio.gather(*self._closing.values())
@@ -306,7 +310,7 @@ class Fleet:
                 lane=lane,
                 introduction=introduction,
                 take=partial(self._supply.take, lane, connection_number),
-                on_settled=self._on_settled,
+                on_messages=self._arrivals.add,
                 watch=self._watch,
                 brake=self._brake,
             )

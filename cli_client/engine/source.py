@@ -40,6 +40,8 @@ class Source(Protocol):
     """How many there are; None if that is not known."""
     exhausted: bool
     """Whether there are no more."""
+    is_shared: bool
+    """Whether each request may go out on any connection."""
 
     def take(self, amount: int, connection: int = 1) -> list[tuple[int, bytes]]:
         """Return the next requests, with their numbers; none if none is there yet.
@@ -87,6 +89,8 @@ def open_source(settings: Settings, share: Share, on_more: Callable[[], None]) -
 class Series:
     """A source that can tell any number of payloads at once."""
 
+    is_shared = True
+
     def __init__(self, payloads: Iterator[bytes], total: int | None, share: Share) -> None:
         self.total = None if total is None else share.count(total)
         self.exhausted = self.total == 0
@@ -114,6 +118,8 @@ class Rendered:
         total: How many requests the run has; None if that is not known.
         share: Which of them to take.
     """
+
+    is_shared = False
 
     def __init__(
         self,
@@ -153,6 +159,8 @@ class Rendered:
 
 class Lines:
     """A source that reads a file or a pipe in a thread, one request per line."""
+
+    is_shared = True
 
     def __init__(self, settings: Settings, share: Share, on_more: Callable[[], None]) -> None:
         assert settings.file is not None

@@ -79,6 +79,13 @@ class Supply:
         )
 
     @property
+    def is_shared(self) -> bool:
+        """Whether each of the next requests may go out on any connection."""
+        return (
+            self._source.is_shared and not self._ledger.expectation.by_key and not self._resending
+        )
+
+    @property
     def owed(self) -> int:
         """How many requests are due and have not gone out."""
         return max(0, self._due(self._stopwatch.elapsed) - self.taken) + len(self._resending)

@@ -71,6 +71,13 @@ class KeyedLane:
         """Return the keys of the requests in flight."""
         yield from self._in_flight
 
+    def next_in_order(self, count: int) -> list[Request]:
+        """Return none: their keys tell, not their order."""
+        return []
+
+    def take_in_order(self, count: int) -> None:
+        """Take none."""
+
     def find_by_key(self) -> None:
         """Find the requests by key from now on, as this always does."""
 

@@ -113,9 +113,24 @@ class Lane:
         Returns:
             Whether they settled any request.
         """
-        if self._queue is not None and self._receive_in_order(self._queue, messages, now):
-            return True
-        return self._receive_by_key(messages, now)
+        return self._receive_in_order(messages, now) or self._receive_by_key(messages, now)
+
+    def next_in_order(self, count: int) -> list[Request]:
+        """Return the requests that the next messages answer, no more than this many.
+
+        None once they are found by key.
+        """
+        return [] if self._queue is None else [*islice(self._queue, count)]
+
+    def take_in_order(self, count: int) -> None:
+        """Take this many of these requests for answered: their replies are right."""
+        assert self._queue is not None
+        popleft = self._queue.popleft
+        requests = [popleft() for _ in range(count)]
+        self._answered.extend([request.payload for request in requests])
+        if self.resent:
+            self.resent -= sum(request.attempt > 1 for request in requests)
+        self._has_verified = True
 
     def find_by_key(self) -> None:
         """Find the requests by key from now on."""
@@ -167,23 +182,18 @@ class Lane:
 
     # In order.
 
-    def _receive_in_order(self, queue: deque[Request], messages: list[bytes], now: float) -> bool:
+    def _receive_in_order(self, messages: list[bytes], now: float) -> bool:
         """Take replies that are all right and in order.
 
         Returns:
             Whether they are. If not, nothing has been done.
         """
-        requests = [*islice(queue, len(messages))]
+        requests = self.next_in_order(len(messages))
         payloads = [request.payload for request in requests]
         numbers = self._expectation.check_in_order(payloads, messages)
         if len(numbers) < len(messages):
             return False
-        for _ in messages:
-            queue.popleft()
-        self._answered.extend(payloads)
-        if self.resent:
-            self.resent -= sum(request.attempt > 1 for request in requests)
-        self._has_verified = True
+        self.take_in_order(len(messages))
         self._ledger.verify(self.number, requests, messages, numbers, now)
         return True
 

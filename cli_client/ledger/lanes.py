@@ -48,6 +48,15 @@ class AnyLane(Protocol):
     def oldest_sent_at(self) -> float:
         """When the oldest of the requests in flight was sent; there must be one."""
 
+    def next_in_order(self, count: int) -> list[Request]:
+        """Return the requests that the next messages answer, no more than this many.
+
+        None if that is not known before the messages are.
+        """
+
+    def take_in_order(self, count: int) -> None:
+        """Take this many of these requests for answered: their replies are right."""
+
     def time_out(self, now: float, limit: float, why: str) -> bool:
         """Give up the requests that were sent so many seconds ago or earlier: no reply came.
 

@@ -103,6 +103,11 @@ class Ledger:
         return self.verified + self.wrong + self.missing
 
     @property
+    def tells_each(self) -> bool:
+        """Whether somebody is told of each request that is settled, with its connection."""
+        return self._on_settled is not None
+
+    @property
     def numbers(self) -> Counter[int]:
         """How often each number occurred in a right reply."""
         return self._numbers.counts()
@@ -143,7 +148,7 @@ class Ledger:
         if self.corrected is not None:
             latencies = [now - request.due for request in requests]
             self.corrected.record(latencies)
-        if requests[0].due < self._stalled_until:
+        if self._stalled_until:
             self._note_stalled(requests, latencies)
         self._numbers.add(numbers)
         if self._on_settled is not None:
