@@ -31,6 +31,9 @@ IMPATIENT = Settings(messages=500, timeout=TIMEOUT)
 """For the faults that only show in a time-out."""
 ONE_BY_ONE = Settings(messages=500, window=1, retries=1)
 
+PACED = Settings(
+    messages=None, rate=1000, duration=0.5, window=10, timeout=TIMEOUT, connect_timeout=TIMEOUT
+)
 CALLS = Settings(
     messages=500,
     template=service.TEMPLATE,
@@ -42,6 +45,12 @@ CALLS = Settings(
 )
 """For the service."""
 WITH_PUSHES = dataclasses.replace(CALLS, push=("/method",))
+WITH_LOGIN = dataclasses.replace(
+    CALLS,
+    greeting="/method=welcome",
+    hellos=(service.LOGIN,),
+    hello_replies=("/result=true",),
+)
 
 LOST = ("in_flight_when_lost",)
 OPENED_AGAIN = ("reconnects", *LOST)
@@ -99,6 +108,12 @@ SOUND = (
         service=Service(service.push_too),
         verdict="pass",
         settings=WITH_PUSHES,
+    ),
+    Case(
+        name="service: greeting and login",
+        service=Service(greets=True, token="letmein"),
+        verdict="pass",
+        settings=WITH_LOGIN,
     ),
 )
 """Runs in which each request gets its own right reply in time: they must pass."""
@@ -196,7 +211,7 @@ FAULTS = (
         name="frame that breaks the protocol",
         mischief=mischief.set_a_reserved_bit,
         says=("the server broke the protocol: reserved bits must be 0",),
-        attempts=SENT_AGAIN,
+        attempts=(*SENT_AGAIN, "breaches"),
     ),
     Case(
         name="connection cut between frames",
@@ -249,7 +264,7 @@ FAULTS = (
         doorman=doormen.refuse_after_mischief,
         ledger={"missing": 1, "never_sent": 249},
         says=("HTTP 503", "ended without a closing handshake"),
-        attempts=LOST,
+        attempts=(*LOST, "given_up", "failed_handshakes"),
         settings=ONE_BY_ONE,
     ),
     Case(
@@ -257,8 +272,40 @@ FAULTS = (
         mischief=mischief.close_as_unwanted,
         ledger={"missing": 1, "never_sent": 249},
         says=("the server closed the connection with code 1008 not that",),
-        attempts=LOST,
+        attempts=(*LOST, "given_up"),
         settings=ONE_BY_ONE,
+    ),
+    Case(
+        name="handshakes refused",
+        doorman=doormen.refuse_some,
+        verdict="recovered",
+        says=("HTTP 503",),
+        attempts=("failed_handshakes",),
+        settings=Settings(messages=500, connections=5),
+    ),
+    Case(
+        name="handshakes cut",
+        doorman=doormen.cut_some,
+        verdict="recovered",
+        says=("it closed the connection before it had answered",),
+        attempts=("failed_handshakes",),
+        settings=Settings(messages=500, connections=5),
+    ),
+    Case(
+        name="wrong Sec-WebSocket-Accept",
+        doorman=doormen.accept_one_wrongly,
+        says=("invalid Sec-WebSocket-Accept header",),
+        attempts=("failed_handshakes", "breaches"),
+        settings=Settings(messages=500, connections=3),
+    ),
+    Case(
+        name="server that stalls at the end",
+        mischief=mischief.go_silent,
+        doorman=doormen.ignore_after_mischief,
+        ledger={"missing": 10, "never_sent": 240},
+        says=("no reply came for", "it could not be sent again"),
+        attempts=LOST,
+        settings=PACED,
     ),
     Case(
         name="service: push and a lost reply",
@@ -294,6 +341,14 @@ FAULTS = (
         ledger={"wrong": 1},
         says=("the rule /result does not hold",),
         settings=CALLS,
+    ),
+    Case(
+        name="service: login refused",
+        service=Service(greets=True, token="another"),
+        ledger={"never_sent": 500, "unsolicited": 1},
+        says=("expected the reply to the hello",),
+        attempts=("failed_handshakes",),
+        settings=WITH_LOGIN,
     ),
     Case(
         name="service: greeting not announced",

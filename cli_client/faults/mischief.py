@@ -18,7 +18,7 @@ PUSH_INTERVAL = 0.005
 REPEAT_INTERVAL = 0.1
 """Seconds between two copies of a reply that is repeated without end; much less than a time-out."""
 
-DRAIN_INTERVAL = 0.02
+DRAIN_INTERVAL = 0.005
 """Seconds between two connections that are closed one after the other."""
 
 RESERVED_BIT = 0x40

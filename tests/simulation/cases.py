@@ -49,7 +49,7 @@ CASES = (
     Case(
         "a server frozen in the last third of a paced run",
         "fail",
-        Settings(messages=None, rate=1000.0, duration=6.0, timeout=0.5),
+        Settings(messages=None, rate=200.0, duration=6.0, timeout=0.5),
         Plan(stalls=((4.0, 7.0),)),
     ),
     Case(
@@ -77,10 +77,10 @@ CASES = (
         Plan(close_answer="never"),
     ),
     Case(
-        "a hundred connections are drained one after another",
+        "forty connections are drained one after another",
         "recovered",
-        Settings(messages=20_000, connections=100, window=8, retries=3),
-        Plan(delay=(0.01, 0.05), drain=(0.3, 0.02, "close 1001")),
+        Settings(messages=3000, connections=40, window=8, retries=3),
+        Plan(delay=(0.01, 0.1), drain=(0.1, 0.02, "close 1001")),
     ),
     Case(
         "connections that end without an answer, over and over",
@@ -99,6 +99,24 @@ CASES = (
         "fail",
         Settings(messages=300, connections=3, window=10, expect="echo", timeout=5.0),
         Plan(expect="echo", delay=(0.5, 1.0), push_every=0.05),
+    ),
+    Case(
+        "a stall a little longer than the time-out",
+        "fail",
+        Settings(messages=60, rate=20.0, timeout=1.0),
+        Plan(stalls=((0.52, 1.85),)),
+    ),
+    Case(
+        "a reply lost while others are far apart",
+        "fail",
+        Settings(messages=20, rate=2.0, timeout=1.0),
+        Plan(replies=(("drop", 0.2),), delay=(0.1, 0.4)),
+    ),
+    Case(
+        "a greeting and a wrong reply at the end",
+        "fail",
+        Settings(messages=20, window=4, timeout=1.0),
+        Plan(greeting=b"welcome", replies=(("letter", 0.2),)),
     ),
     Case(
         "one lost reply",

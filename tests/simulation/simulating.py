@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from cli_client.engine.clocks import StopWatch
 from cli_client.engine.pacing import Pace
-from cli_client.engine.run import Run, RunError
+from cli_client.engine.run import Run
 from cli_client.ledger.ledger import Request
 from cli_client.ledger.result import Result
 from cli_client.ledger.timeline import Standing
@@ -132,12 +132,6 @@ def simulate(scenario: Scenario, *, really: bool = False) -> Outcome:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
                 outcome.result = runner.run(main())
                 outcome.lasted = loop.time() - began
-        except RunError as error:
-            # The first connection failed; the report says how.
-            outcome.result = getattr(error, "result", None)
-            outcome.lasted = loop.time() - began
-            if outcome.result is None:
-                outcome.problems.append(f"there is no report: {error}")
         except Stuck:
             outcome.problems.append(f"stuck at {loop.time():.3f} s of virtual time")
         except Exception as error:
