@@ -392,12 +392,12 @@ class Run:
         for lane in fleet.lanes:
             lane.give_up(now, why)
         ledger.miss(0, supply.close(), now, why)
-        has_begun = not isinstance(self._error, OpeningError)
-        if has_begun:
+        unopened = str(self._error) if isinstance(self._error, OpeningError) else ""
+        if not unopened:
             self._watch(self._timeline.note(self._stopwatch.elapsed))
         requests = supply.taken + supply.refused if ledger.total is None else ledger.total
         never_sent = requests - supply.taken
-        if never_sent and has_begun and not self._interrupted:
+        if never_sent and not unopened and not self._interrupted:
             what = f"requests were not sent: {why or 'there are no more'}"
             ledger.errors.note("sending", what, times=never_sent)
         answered = ledger.answered_at - ledger.started_at if ledger.answered else None
@@ -422,6 +422,7 @@ class Run:
             errors=ledger.errors,
             unverified=self._unverified(),
             subprotocols=fleet.subprotocols,
+            unopened=unopened,
             interrupted=self._interrupted,
             started=self._stopwatch.started if self._stopwatch.elapsed else None,
             elapsed=self._stopwatch.elapsed if answered is None else answered,
