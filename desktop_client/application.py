@@ -39,7 +39,7 @@ def run(url: str | None, settings_file: str | None) -> int:
         url: Where to connect; None is where it was the last time.
         settings_file: Where the settings are; None is the user's own place.
     """
-    # Until the loop heeds it, Ctrl-C ends the program without a word.
+    # Until the loop handles SIGINT, Ctrl-C ends the program without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     logging.basicConfig(format="%(levelname)s: %(message)s")
     application = start_qt()
@@ -70,7 +70,7 @@ async def _live(url: str | None, settings: Settings) -> None:
 
 @contextlib.asynccontextmanager
 async def opened(url: str | None, settings: Settings) -> AsyncIterator[Window]:
-    """Show the window with all that belongs to it, and end all of that in order."""
+    """Show the window and run what belongs to it, and stop all of that in order."""
     theme.apply(settings.appearance)
     connection = Connection()
     local_server = LocalServer()
@@ -165,7 +165,7 @@ async def _close_dialogs() -> None:
 
 @contextlib.contextmanager
 def _exceptions(window: Window) -> Iterator[None]:
-    """Bring each exception that nobody caught before the user, and into the log."""
+    """Show each uncaught exception to the user, and log it."""
 
     def on_slot_failed(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None

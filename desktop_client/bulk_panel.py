@@ -156,7 +156,7 @@ class BulkPanel(QWidget):
         return self._figures[name].text()
 
     def start(self) -> None:
-        """Start a run to where the window connects, if none is under way."""
+        """Start a run to the window's target, unless one is running."""
         target = self._connection.target
         if target is None or not self.start_button.isEnabled():
             return

@@ -1,4 +1,4 @@
-"""A bulk run: the sender ``wsroll-send`` as a child process, which tells its progress in JSON.
+"""A bulk run: the sender ``wsroll-send`` as a child process, which reports its progress in JSON.
 
 There is one sender with one ledger; this only starts it, reads what it says, and ends it. What it
 must do stands on its standard input: other users of the machine can read a process's arguments.
@@ -55,7 +55,7 @@ class BulkRun(QObject):
 
     @property
     def is_running(self) -> bool:
-        """Whether a run is under way."""
+        """Whether a run is active."""
         return self._process.state() is not QProcess.ProcessState.NotRunning
 
     def start(
@@ -68,7 +68,7 @@ class BulkRun(QObject):
         check: Check = Check.NUMBER,
         binary: bool = False,
     ) -> None:
-        """Send messages to a target, with at most so many of them in flight."""
+        """Send messages to a target, with at most ``in_flight`` of them unanswered."""
         if self.is_running:
             return
         self._has_concluded = False

@@ -15,14 +15,14 @@ def new_child(parent: QObject) -> QProcess:
     """Return a process yet to be started, to be read line by line on its standard error."""
     process = QProcess(parent)
     if sys.platform != "win32" and hasattr(process, "setUnixProcessParameters"):
-        # Ctrl-C in the terminal is for the window, which tells its children when and how to end.
+        # Ctrl-C in the terminal is for the window, which stops its children itself.
         process.setUnixProcessParameters(QProcess.UnixProcessFlag.CreateNewSession)
     process.setReadChannel(QProcess.ProcessChannel.StandardError)
     return process
 
 
 async def end(process: QProcess) -> None:
-    """Wait until a process that was told to end has ended, and kill it when that takes too long."""
+    """Wait until a process that was asked to end has ended; kill it after the time-out."""
     ended = asyncio.Event()
     process.finished.connect(ended.set)
     for last_resort in (process.kill, None):

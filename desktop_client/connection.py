@@ -89,18 +89,18 @@ class Connection(QObject):
         changed: The state, its reason, the time of the next try or what waits is another.
         arrived: An ``Arrival``: a message has come, and was checked.
         logged: An ``Entry`` for the conversation: each message, opening, close and error.
-        troubled: A text for the user: a request that was not answered in time.
+        failed: A text for the user: a request that was not answered in time.
 
     Attributes:
         failure: Why the last attempt to connect failed, until one succeeds.
-        unasked: How many messages came on this connection that no request had asked for.
+        unsolicited: How many messages came on this connection while no request waited.
         is_foreign: Whether the first message that the server sent does not look like ours.
     """
 
     changed = Signal()
     arrived = Signal(object)
     logged = Signal(object)
-    troubled = Signal(str)
+    failed = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -110,7 +110,7 @@ class Connection(QObject):
         self.failure: Failure | None = None
         self.next_try: float | None = None
         self.subprotocol = ""
-        self.unasked = 0
+        self.unsolicited = 0
         self.is_foreign = False
         self._pairing = Pairing(Check.NUMBER)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -147,7 +147,7 @@ class Connection(QObject):
 
     @property
     def is_connected(self) -> bool:
-        """Whether a message that is sent now goes out at once."""
+        """Whether the connection is open, so that a message is sent at once."""
         return self.state is State.CONNECTED
 
     @property
@@ -235,7 +235,7 @@ class Connection(QObject):
         self.changed.emit()
 
     async def _keep_open(self, target: Target, before: set[asyncio.Task[None]]) -> None:
-        """Connect again and again, until cancelled or until that is in vain."""
+        """Connect repeatedly, until cancelled or until a failure is final."""
         failures = 0
         was_connected = False
         reason = ""
@@ -251,7 +251,7 @@ class Connection(QObject):
                 except Exception as error:
                     self.failure = self._explain(target, error)
                     reason = self.failure.text
-                    self._log(reason, is_trouble=True)
+                    self._log(reason, is_error=True)
                     if self._drop_unsent():
                         reason = self.tr("not sent: {reason}").format(reason=reason)
                     if _is_lasting(self.failure, error, was_connected):
@@ -292,7 +292,7 @@ class Connection(QObject):
         try:
             self.subprotocol = websocket.subprotocol or ""
             self.failure = None
-            self.unasked = 0
+            self.unsolicited = 0
             self._set(State.CONNECTED, "")
             chosen = self.tr(", subprotocol {name}").format(name=self.subprotocol)
             self._log(
@@ -315,7 +315,7 @@ class Connection(QObject):
             self._set(State.CLOSING)
             lost = self._give_up_requests()
             await _close(websocket, code)
-        self._log(reason, is_trouble=True)
+        self._log(reason, is_error=True)
         if lost is not None:
             reason = self.tr("{reason}, before the reply to “{request}” came").format(
                 reason=reason, request=one_line(lost.request, 60)
@@ -380,18 +380,18 @@ class Connection(QObject):
                 self.is_foreign = False
             case Kind.UNEXPECTED:
                 note = self.tr("not as expected: {why}").format(why=arrival.why)
-            case Kind.UNASKED:
-                self.unasked += 1
-                note = self.tr("unasked")
+            case Kind.UNSOLICITED:
+                self.unsolicited += 1
+                note = self.tr("unsolicited")
             case Kind.MESSAGE:
                 self._proven = True
         if not self._has_received:
             self._has_received = True
-            self.is_foreign = arrival.kind in (Kind.UNEXPECTED, Kind.UNASKED) and not (
+            self.is_foreign = arrival.kind in (Kind.UNEXPECTED, Kind.UNSOLICITED) and not (
                 self.check is Check.NUMBER and looks_like_ours(message)
             )
-        is_trouble = arrival.kind is Kind.UNEXPECTED
-        self.logged.emit(Entry(Direction.IN, message, note, arrival.round_trip, is_trouble))
+        is_error = arrival.kind is Kind.UNEXPECTED
+        self.logged.emit(Entry(Direction.IN, message, note, arrival.round_trip, is_error))
         self.arrived.emit(arrival)
         if arrival.kind is Kind.REPLY or self.is_foreign:
             self.changed.emit()
@@ -404,8 +404,8 @@ class Connection(QObject):
             text = self.tr("no reply to “{request}” in {n} s").format(
                 request=one_line(waiting.request, 60), n=f"{REPLY_TIMEOUT:g}"
             )
-            self._log(text, is_trouble=True)
-            self.troubled.emit(text)
+            self._log(text, is_error=True)
+            self.failed.emit(text)
             self.changed.emit()
 
     def _stop_timers(self) -> None:
@@ -414,29 +414,29 @@ class Connection(QObject):
         self._timers.clear()
 
     def _give_up_requests(self) -> Waiting | None:
-        """Account for what will not be answered any more, and return the first of it."""
+        """Log the requests that stay without a reply, and return the first of them."""
         self._stop_timers()
         first = self._pairing.oldest
         while (waiting := self._pairing.oldest) is not None:
             self._pairing.give_up(waiting)
             self._log(
                 self.tr("no reply to “{request}”").format(request=one_line(waiting.request, 60)),
-                is_trouble=True,
+                is_error=True,
             )
         return first
 
     def _drop_unsent(self) -> bool:
-        """Account for what was to be sent over a connection, and tell whether there was any."""
+        """Log what was not sent, and return whether there was anything."""
         unsent, self._unsent = self._unsent, deque()
         for message in unsent:
             self._log(
                 self.tr("not sent: “{message}”").format(message=one_line(message, 60)),
-                is_trouble=True,
+                is_error=True,
             )
         return bool(unsent)
 
-    def _log(self, event: str, *, is_trouble: bool = False) -> None:
-        self.logged.emit(Entry(Direction.EVENT, event, is_trouble=is_trouble))
+    def _log(self, event: str, *, is_error: bool = False) -> None:
+        self.logged.emit(Entry(Direction.EVENT, event, is_error=is_error))
 
     def _explain_close(self, error: ConnectionClosed) -> str:
         if error.rcvd is not None and error.rcvd_then_sent:
@@ -444,8 +444,8 @@ class Connection(QObject):
         if error.sent is not None and "keepalive" in error.sent.reason:
             return self.tr("the server has not answered a ping")
         if error.sent is not None:
-            return self.tr("closed by the window: {code}").format(code=error.sent)
-        return self.tr("the connection broke off without a Close: {code}").format(
+            return self.tr("closed by this window: {code}").format(code=error.sent)
+        return self.tr("the connection was lost without a Close frame: {code}").format(
             code=Close(1006, "")
         )
 
@@ -462,7 +462,7 @@ class Connection(QObject):
                 )
             case Cause.OTHER if isinstance(error, InvalidHandshake):
                 return failure._replace(
-                    text=self.tr("{url} speaks no WebSocket: {why}").format(
+                    text=self.tr("{url} is not a WebSocket server: {why}").format(
                         url=where, why=failure.text
                     )
                 )
@@ -470,10 +470,10 @@ class Connection(QObject):
 
 
 class _Connect(connect):
-    """Connects to where it was told to, and nowhere else."""
+    """Connects to the given address only."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
-        """Follow no redirect: another address is for the user to choose."""
+        """Follow no redirect: the user chooses the address."""
         return exc
 
 
@@ -495,7 +495,7 @@ def _is_lasting(failure: Failure, error: Exception, was_connected: bool) -> bool
 
 
 async def _close(websocket: ClientConnection, code: int) -> None:
-    """Close in order if the peer lets us within the time-out, and in any case."""
+    """Close the connection by a handshake within the time-out, else abort it."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await websocket.close(code)

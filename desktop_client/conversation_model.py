@@ -1,4 +1,4 @@
-"""The rows of the conversation: which entries are kept, and which of them a filter lets through.
+"""The rows of the conversation: the entries that are kept, and those that match the filter.
 
 Entries are gone through once, in turns that are too short to be felt: those that come, and all of
 them again when the filter changes. So a new entry and a new filter take the same way.
@@ -53,7 +53,7 @@ class Column(enum.IntEnum):
 
 
 class ConversationModel(QAbstractTableModel):
-    """The entries that the filter lets through, a row each, the newest last.
+    """The entries that match the filter, a row each, the newest last.
 
     It keeps the last 100,000 entries, or fewer when their messages are longer than 64 Mi characters
     in all.
@@ -156,7 +156,7 @@ class ConversationModel(QAbstractTableModel):
             return self.cell(entry, index.column())
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(index.column())
-        if role == Qt.ItemDataRole.ForegroundRole and entry.is_trouble:
+        if role == Qt.ItemDataRole.ForegroundRole and entry.is_error:
             return QColor(current_colors().bad)
         if role == Qt.ItemDataRole.ToolTipRole and entry.note:
             return entry.note
@@ -174,7 +174,7 @@ class ConversationModel(QAbstractTableModel):
             case Column.ROUND_TRIP:
                 if entry.round_trip is not None:
                     return milliseconds(entry.round_trip * 1e3)
-                return self.tr("unexpected") if entry.is_trouble and entry.note else entry.note
+                return self.tr("unexpected") if entry.is_error and entry.note else entry.note
         return isolated(one_line(entry.message, MAX_PREVIEW))
 
     def _show_again(self) -> None:

@@ -60,11 +60,11 @@ class ConversationPanel(QWidget):
         spawn: Runs a coroutine, keeps its task, and reports its exception.
 
     Signals:
-        troubled: Why the conversation was not saved.
+        failed: Why the conversation was not saved.
         again: A message to be sent again.
     """
 
-    troubled = Signal(str)
+    failed = Signal(str)
     again = Signal(object)
 
     def __init__(self, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
@@ -194,14 +194,14 @@ class ConversationPanel(QWidget):
     async def _save(self, file: Path, entries: list[Entry]) -> None:
         if await asyncio.to_thread(file.exists) and not await confirm(
             self,
-            self.tr("{file} is there already. Replace it?").format(file=file.name),
+            self.tr("{file} exists already. Replace it?").format(file=file.name),
             self.tr("Replace"),
         ):
             return
         try:
             await asyncio.to_thread(_write, file, entries)
         except OSError as error:
-            self.troubled.emit(
+            self.failed.emit(
                 self.tr("Not saved: {file}: {why}").format(file=file, why=error.strerror)
             )
 
@@ -240,7 +240,7 @@ class ConversationPanel(QWidget):
         self._at_end = True
 
     def _on_trimmed(self, rows: int) -> None:
-        """Keep in sight what is in sight."""
+        """Keep the visible rows in place."""
         bar = self.table.verticalScrollBar()
         if not self._at_end:
             bar.setValue(max(0, bar.value() - rows))

@@ -1,4 +1,4 @@
-"""Starting Qt: on a display, or with one line that says why there is none."""
+"""Starting Qt, or saying in one line why there is no display to start it on."""
 
 import os
 import sys

@@ -202,7 +202,7 @@ class LatencyPlot(QWidget):
             value = milliseconds.get(name)
             values.append(math.nan if value is None else max(value, LOWEST))
         if len(self._seconds) > MAX_POINTS:
-            # Half the points tell the same; so the longest run draws as fast as a short one.
+            # Half the points show the same, so a long run is drawn as fast as a short one.
             del self._seconds[::2]
             for values in self._values.values():
                 del values[::2]

@@ -19,7 +19,7 @@ class LocalServer(QObject):
 
     Signals:
         listening: Its URL, once it can be connected to.
-        failed: Why it did not start, or that it ended unasked.
+        failed: Why it did not start, or that it ended by itself.
     """
 
     listening = Signal(str)
@@ -76,7 +76,7 @@ class LocalServer(QObject):
         if had_listened:
             self.failed.emit(self.tr("The local server has ended."))
         else:
-            last = self._lines[-1] if self._lines else self.tr("it said nothing")
+            last = self._lines[-1] if self._lines else self.tr("it printed nothing")
             self.failed.emit(self.tr("The local server did not start: {why}").format(why=last))
 
     def _fail_to_start(self, error: QProcess.ProcessError) -> None:

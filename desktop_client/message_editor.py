@@ -14,7 +14,7 @@ MAX_EDITABLE = 2_000_000
 SHOWN = 2_000
 
 _NOT_KEPT = ("\r", "\u2029", "\ufdd0", "\ufdd1")
-"""What Qt's documents take for the end of a paragraph, besides a line feed."""
+"""Characters, other than a line feed, that end a paragraph in Qt's documents."""
 
 
 class MessageEditor(QPlainTextEdit):
@@ -64,7 +64,7 @@ class MessageEditor(QPlainTextEdit):
                 self.ensureCursorVisible()
             return
         if event.modifiers() == Qt.KeyboardModifier.AltModifier and sys.platform != "darwin":
-            # A mnemonic of something that is not in sight, not a letter of the message.
+            # This is a mnemonic of a control that is not visible, not a letter of the message.
             event.ignore()
             return
         if self._held is not None and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
@@ -76,7 +76,7 @@ class MessageEditor(QPlainTextEdit):
         """Paste a text in whole, however long it is."""
         text = source.text()
         if any(end in text for end in _NOT_KEPT):
-            self.noted.emit(self.tr("The line breaks of what was pasted are line feeds (\\n) now."))
+            self.noted.emit(self.tr("Line breaks in the pasted text are line feeds (\\n) now."))
             for ending in ("\r\n", *_NOT_KEPT):
                 text = text.replace(ending, "\n")
         cursor = self.textCursor()
@@ -107,7 +107,7 @@ class MessageEditor(QPlainTextEdit):
         self.setReadOnly(True)
         shown = text[:SHOWN]
         self.setPlainText(
-            self.tr("{count} characters, too many to edit here. Del clears them.").format(
+            self.tr("{count} characters, too many to edit here. Press Del to clear.").format(
                 count=f"{len(text):,}"
             )
             + f"\n{shown} …"

@@ -40,10 +40,10 @@ __all__ = ["MessagePane", "whole_text"]
 LINES_A_TURN = 300
 CHARACTERS_A_TURN = 60_000
 AHEAD = 5_000
-"""Lines that are ready below those in sight."""
+"""Lines that are loaded below the visible ones."""
 
 _NOT_KEPT = {ord("\r"): "␍", 0x2029: "⏎", 0xFDD0: "\ufffd", 0xFDD1: "\ufffd"}
-"""What Qt's documents take for the end of a line; one character stands in for each."""
+"""Characters that end a line in Qt's documents, and the character that is shown instead."""
 
 
 class MessagePane(QWidget):
@@ -114,7 +114,7 @@ class MessagePane(QWidget):
             self.views.setCurrentIndex(wanted)
         self.views.blockSignals(False)
         self.details.say(self._described(entry))
-        set_property(self.details, "role", "bad" if entry and entry.is_trouble else "muted")
+        set_property(self.details, "role", "bad" if entry and entry.is_error else "muted")
         self._show_view()
 
     def change_colors(self) -> None:
@@ -155,7 +155,7 @@ class MessagePane(QWidget):
 
     def _described(self, entry: Entry | None) -> str:
         if entry is None:
-            return self.tr("Select a message to see it whole.")
+            return self.tr("Select a message to see all of it.")
         parts = [ARROWS[entry.direction], entry.when.astimezone().strftime("%H:%M:%S.%f")[:-3]]
         if not entry.is_event:
             parts.append(self.tr("binary") if isinstance(entry.message, bytes) else self.tr("text"))

@@ -54,7 +54,7 @@ class OptionsDialog(QDialog):
         self.subprotocols = QLineEdit(
             ", ".join(target.subprotocols), placeholderText="graphql-transport-ws, chat"
         )
-        self.ca = QLineEdit(target.ca, placeholderText=self.tr("those of the system"))
+        self.ca = QLineEdit(target.ca, placeholderText=self.tr("the system's"))
         self.certificate = QLineEdit(target.certificate)
         self.key = QLineEdit(
             target.key, placeholderText=self.tr("in the same file as the certificate")
@@ -63,7 +63,7 @@ class OptionsDialog(QDialog):
         self.insecure.setChecked(target.insecure)
         self.appearance = QComboBox()
         for each, text in (
-            (Appearance.SYSTEM, self.tr("as the system has it")),
+            (Appearance.SYSTEM, self.tr("follow the system")),
             (Appearance.LIGHT, self.tr("light")),
             (Appearance.DARK, self.tr("dark")),
         ):
@@ -73,7 +73,7 @@ class OptionsDialog(QDialog):
         self.enter.addItem(self.tr("Enter sends, Shift+Enter breaks the line"), False)
         self.enter.addItem(self.tr("Enter breaks the line, Shift+Enter sends"), True)
         self.enter.setCurrentIndex(self.enter.findData(breaks_line_on_enter))
-        self.queries = QCheckBox(self.tr("Remember addresses &with their query (?…)"))
+        self.queries = QCheckBox(self.tr("Remember addresses &with their query"))
         self.queries.setChecked(keeps_queries)
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
@@ -102,10 +102,10 @@ class OptionsDialog(QDialog):
         )
         form.addRow(self.tr("Its &key (PEM)"), self._checked(self.key, browse=True))
         form.addRow("", self.insecure)
-        form.addRow("", self._muted(self.tr("Then anyone on the way can read and change it.")))
+        form.addRow("", self._muted(self.tr("Then anyone on the path can read and change it.")))
         form.addRow(
             "",
-            self._muted(self.tr("Headers and trust last until the window is closed.")),
+            self._muted(self.tr("Headers and trust are kept until the window closes.")),
         )
         form.addRow(self.tr("C&olours"), self.appearance)
         form.addRow(self.tr("&Enter"), self.enter)

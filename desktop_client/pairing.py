@@ -3,7 +3,7 @@
 ==================  =======================  ===================  =========
 what came           a request waits for it   others wait          none wait
 ==================  =======================  ===================  =========
-number, echo        REPLY                    UNEXPECTED           UNASKED
+number, echo        REPLY                    UNEXPECTED           UNSOLICITED
 off                 MESSAGE                  MESSAGE              MESSAGE
 ==================  =======================  ===================  =========
 
@@ -48,7 +48,7 @@ class Kind(enum.Enum):
 
     REPLY = enum.auto()
     UNEXPECTED = enum.auto()
-    UNASKED = enum.auto()
+    UNSOLICITED = enum.auto()
     MESSAGE = enum.auto()
 
 
@@ -152,7 +152,7 @@ class Pairing:
                 now - waiting.started,
             )
         if self.oldest is None:
-            return Arrival(message, Kind.UNASKED)
+            return Arrival(message, Kind.UNSOLICITED)
         return Arrival(message, Kind.UNEXPECTED, why=self._expected(self.oldest.request))
 
     def _expected(self, request: Message) -> str:

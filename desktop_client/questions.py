@@ -1,4 +1,4 @@
-"""Questions to the user, asked without a loop of their own: the answer is awaited."""
+"""Questions to the user, asked without a nested event loop: the answer is awaited."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ async def confirm(parent: QWidget, text: str, yes: str, details: str = "") -> bo
         parent: The widget that the question belongs to.
         text: The question.
         yes: What the button says that does it.
-        details: What there is to know besides.
+        details: Further information.
     """
     box = QMessageBox(QMessageBox.Icon.Question, yes, text, parent=parent)
     box.setTextFormat(Qt.TextFormat.PlainText)

@@ -38,12 +38,12 @@ class RequestPanel(QWidget):
     """Sends a message at each press, and shows the last response.
 
     Signals:
-        troubled: Why a press sent nothing.
+        failed: Why a press sent nothing.
         connection_wanted: A press needs a connection to the address.
         server_wanted: A press needs a server at this machine's own address.
     """
 
-    troubled = Signal(str)
+    failed = Signal(str)
     connection_wanted = Signal()
     server_wanted = Signal()
 
@@ -54,7 +54,7 @@ class RequestPanel(QWidget):
         self._settings = settings
         self._counter = 0
         self._last: Arrival | None = None
-        self._last_unasked: Message | None = None
+        self._last_unsolicited: Message | None = None
         self._held: Message | None = None
 
         self.response = ResponseView()
@@ -125,13 +125,13 @@ class RequestPanel(QWidget):
         self.button.clicked.connect(self.press)
         self.message.submitted.connect(self.press)
         self.message.edited.connect(self._on_edited)
-        self.message.noted.connect(self.troubled)
+        self.message.noted.connect(self.failed)
         self.check.activated.connect(self._on_check_chosen)
         self.kind.currentIndexChanged.connect(self._on_kind_chosen)
         self.saved_menu.aboutToShow.connect(self._fill_saved_menu)
         connection.arrived.connect(self._on_arrived)
         connection.changed.connect(self.refresh)
-        # The waiting is shown by the clock; what comes is shown once for all of a moment.
+        # A timer shows how long a request waits; another one combines messages that come together.
         self._clock = QTimer(self, interval=100)
         self._clock.timeout.connect(self._describe_button)
         self._settling = QTimer(self, singleShot=True, interval=15)
@@ -150,7 +150,7 @@ class RequestPanel(QWidget):
         try:
             message = self._next_message()
         except ValueError as error:
-            self.troubled.emit(self.tr("Not sent: {why}").format(why=error))
+            self.failed.emit(self.tr("Not sent: {why}").format(why=error))
             return
         if self._wants_server():
             if self._held is None:
@@ -171,7 +171,7 @@ class RequestPanel(QWidget):
         try:
             self._connection.send(message)
         except Refused as refusal:
-            self.troubled.emit(str(refusal))
+            self.failed.emit(str(refusal))
 
     def bulk_template(self) -> tuple[str, bool]:
         """Return the message for thousands, with the mark of the counter, and whether it is binary.
@@ -188,7 +188,7 @@ class RequestPanel(QWidget):
             raise ValueError(self.tr("in Bulk the bytes must be UTF-8")) from None
 
     def use_server(self, is_there: bool) -> None:
-        """Send what waited for a local server, or forget it if there is none."""
+        """Send the message that waits for a local server, or drop it if the server failed."""
         held, self._held = self._held, None
         if held is not None and is_there:
             self.send(held)
@@ -238,7 +238,7 @@ class RequestPanel(QWidget):
             return number.encode().join(bytes.fromhex(part) for part in text.split(COUNTER))
         except ValueError:
             raise ValueError(
-                self.tr("a binary message is written in pairs of 0-9 and a-f, as in 48 65 6c")
+                self.tr("write a binary message as pairs of hex digits, such as 48 65 6c")
             ) from None
 
     def _describe_button(self) -> None:
@@ -279,7 +279,7 @@ class RequestPanel(QWidget):
         self._next.say(
             self.tr("{i} counts · next: {request}").replace("{request}", following)
             if COUNTER in beginning
-            else self.tr("{i} in it counts the requests")
+            else self.tr("{i} stands for the number of the request")
         )
 
     def _on_edited(self) -> None:
@@ -298,8 +298,8 @@ class RequestPanel(QWidget):
         self._show_last()
 
     def _on_arrived(self, arrival: Arrival) -> None:
-        if arrival.kind is Kind.UNASKED:
-            self._last_unasked = arrival.message
+        if arrival.kind is Kind.UNSOLICITED:
+            self._last_unsolicited = arrival.message
         else:
             self._last = arrival
         if not self._settling.isActive():
@@ -326,11 +326,11 @@ class RequestPanel(QWidget):
             "role",
             "bad" if last is not None and last.kind is Kind.UNEXPECTED else "muted",
         )
-        if self._connection.unasked and self._last_unasked is not None:
+        if self._connection.unsolicited and self._last_unsolicited is not None:
             details.append(
-                self.tr("{count} unasked, the last: {message}").format(
-                    count=f"{self._connection.unasked:,}",
-                    message=one_line(self._last_unasked, 60),
+                self.tr("{count} unsolicited, latest: {message}").format(
+                    count=f"{self._connection.unsolicited:,}",
+                    message=one_line(self._last_unsolicited, 60),
                 )
             )
         self.round_trip.say(" · ".join(details) or " ")

@@ -59,7 +59,7 @@ class Settings:
             try:
                 kept.append(check_url(address))
             except ValueError:
-                # What is wrong with it would tell what may be secret in it.
+                # The reason would quote the address, which may contain a secret.
                 self._complain("addresses", ValueError("not a WebSocket URL"))
         return kept or [DEFAULT_URL]
 
@@ -181,7 +181,7 @@ class Settings:
         """Return a setting that is a text."""
         stored = self._store.value(name, default)
         if isinstance(stored, list) and all(isinstance(part, str) for part in stored):
-            # What QSettings makes of a comma in a file that was edited by hand.
+            # QSettings returns a list if a value contains a comma.
             return ", ".join(stored)
         if not isinstance(stored, str):
             self._complain(name, ValueError(f"{stored!r} is not a text"))

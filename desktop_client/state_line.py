@@ -169,7 +169,7 @@ class StateLine(QWidget):
         return self._detail.full
 
     def say(self, text: str) -> None:
-        """Show a trouble in place of the last reason, until there is another."""
+        """Show a text in place of the last reason, until there is another reason."""
         self._note = text
         self.refresh()
 

@@ -32,8 +32,8 @@ class Target:
         ca: A file (PEM) with the authorities to trust in place of the system's.
         certificate: A file (PEM) with the certificate to show to the server.
         key: Its private key, if not in the same file.
-        insecure: Whether any certificate is taken, which lets anyone in between read along.
-        trusted: The one certificate (PEM) to trust, whoever signed it; empty for none.
+        insecure: Whether any certificate is taken, so that anyone on the path can read the traffic.
+        trusted: The one certificate (PEM) to trust, whoever signed it; empty if there is none.
     """
 
     url: str

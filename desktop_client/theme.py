@@ -257,7 +257,7 @@ def named(widget: W, name: str, role: str = "") -> W:
 
 
 def set_property(widget: QWidget, name: str, value: object) -> None:
-    """Set a property that the style sheet asks for, and have it look again."""
+    """Set a property that the style sheet uses, and apply the style sheet again."""
     if widget.property(name) != value:
         widget.setProperty(name, value)
         widget.style().unpolish(widget)

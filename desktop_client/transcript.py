@@ -23,14 +23,14 @@ class Direction(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A message, or an event: the connection opened, closed, in trouble.
+    """A message, or an event: the connection opened, closed, an error.
 
     Attributes:
         direction: Which way it went.
         message: The message, or the event in words.
-        note: What a message is if it is no plain request or reply: unasked, not as expected.
+        note: What a message is if it is no plain request or reply: unsolicited, not as expected.
         round_trip: Seconds from sending the request to having this reply.
-        is_trouble: Whether something is wrong.
+        is_error: Whether something is wrong.
         when: When it was sent, came or happened, in UTC.
     """
 
@@ -38,7 +38,7 @@ class Entry:
     message: Message
     note: str = ""
     round_trip: float | None = None
-    is_trouble: bool = False
+    is_error: bool = False
     when: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property

@@ -116,12 +116,12 @@ class Window(QWidget):
         options.clicked.connect(self.ask_for_options)
         self.state_line.wanted.connect(self._on_remedy_wanted)
         connection.changed.connect(self._refresh)
-        connection.troubled.connect(self.state_line.say)
+        connection.failed.connect(self.state_line.say)
         connection.logged.connect(self.conversation_panel.model.add)
-        self.request_panel.troubled.connect(self.state_line.say)
+        self.request_panel.failed.connect(self.state_line.say)
         self.request_panel.connection_wanted.connect(self.connect_to_address)
         self.request_panel.server_wanted.connect(self._start_local_server)
-        self.conversation_panel.troubled.connect(self.state_line.say)
+        self.conversation_panel.failed.connect(self.state_line.say)
         self.conversation_panel.again.connect(self.request_panel.send)
         local_server.listening.connect(self._on_server_listening)
         local_server.failed.connect(self._on_server_failed)
@@ -256,7 +256,7 @@ class Window(QWidget):
             self.tr(
                 "{why}.\n\nIts SHA-256 fingerprint:\n{fingerprint}\n\n"
                 "Compare it with the one that the owner of the server has. "
-                "It is trusted until the window is closed."
+                "It is trusted until the window closes."
             ).format(why=why, fingerprint=_broken(fingerprint_of(certificate))),
         ):
             self._options = dataclasses.replace(self._options, trusted=certificate)

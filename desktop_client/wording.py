@@ -24,7 +24,7 @@ def isolated(text: str) -> str:
 
 
 def milliseconds(value: object) -> str:
-    """Return a latency in milliseconds; a dash where there is none."""
+    """Return a latency in milliseconds, or a dash if it is unknown."""
     return left_to_right(f"{value:,.2f} ms") if isinstance(value, int | float) else "–"
 
 

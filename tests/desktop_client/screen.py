@@ -26,7 +26,7 @@ def missing_programs() -> list[str]:
 
 
 class Screen:
-    """A screen of its own, with a window manager."""
+    """An X11 screen (Xvfb) with a window manager (openbox)."""
 
     def __init__(self, folder: Path, size: str) -> None:
         self._file = folder / "Xvfb_screen0"

@@ -91,7 +91,7 @@ def keep(desktop: Desktop, name: str) -> None:
 
 
 def settle() -> None:
-    """Let the window come to rest: here nobody waits, and the cursor blinks for ever."""
+    """Wait until the window is drawn. Its cursor blinks, so pictures cannot be compared."""
     time.sleep(1)
 
 

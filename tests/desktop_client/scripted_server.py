@@ -1,4 +1,4 @@
-"""A server that does with each request what the test tells it."""
+"""A server that runs the test's own handler for each connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

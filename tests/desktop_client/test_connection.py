@@ -30,13 +30,13 @@ class Watched:
         self.arrivals: list[Arrival] = []
         self.events: list[str] = []
         self.reasons_of_connecting: list[str] = []
-        self.troubles: list[str] = []
+        self.failures: list[str] = []
         self.connection.changed.connect(self._note)
         self.connection.arrived.connect(self.arrivals.append)
         self.connection.logged.connect(
             lambda entry: self.events.append(entry.message) if entry.is_event else None
         )
-        self.connection.troubled.connect(self.troubles.append)
+        self.connection.failed.connect(self.failures.append)
 
     @property
     def answered(self) -> list[str | bytes]:
@@ -61,7 +61,7 @@ async def connected(url: str) -> AsyncIterator[Watched]:
         await watched.connection.aclose()
 
 
-def test_it_goes_through_its_states_in_order(qapp: QApplication, server_url: str, run: Run) -> None:
+def test_the_states_follow_in_order(qapp: QApplication, server_url: str, run: Run) -> None:
     async def scenario() -> None:
         async with connected(server_url) as watched:
             pass
@@ -97,7 +97,7 @@ def test_another_target_takes_the_place_of_the_first(
     run(scenario())
 
 
-def test_the_waits_grow_with_jitter_and_can_be_cut_short(
+def test_the_waits_grow_with_jitter_and_can_be_skipped(
     unused_port: int, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: high)
@@ -136,8 +136,8 @@ def test_a_time_out_ends_the_waiting_and_not_the_connection(
 
         async with serving(answer_the_second) as url, connected(url) as watched:
             watched.connection.send("Hello?")
-            await until(lambda: watched.troubles)
-            assert watched.troubles == ["no reply to “Hello?” in 0.2 s"]
+            await until(lambda: watched.failures)
+            assert watched.failures == ["no reply to “Hello?” in 0.2 s"]
             assert watched.connection.waiting == 0
             watched.connection.send("Still there?")
             await until(lambda: watched.answered == ["Still there?"])
@@ -155,7 +155,7 @@ def test_a_time_out_ends_the_waiting_and_not_the_connection(
         (
             Check.NUMBER,
             ["one: 5", "one: 5", "two: 5", "!"],
-            [Kind.REPLY, Kind.UNEXPECTED, Kind.REPLY, Kind.UNASKED],
+            [Kind.REPLY, Kind.UNEXPECTED, Kind.REPLY, Kind.UNSOLICITED],
             ["one", "two"],
         ),
         (
@@ -191,7 +191,7 @@ def test_each_message_is_passed_on_for_what_it_is(
     run(scenario())
 
 
-def test_messages_that_come_unasked_are_counted(run: Run) -> None:
+def test_unsolicited_messages_are_counted(run: Run) -> None:
     async def scenario() -> None:
         async def push(websocket: ServerConnection) -> None:
             for i in range(3):
@@ -199,8 +199,8 @@ def test_messages_that_come_unasked_are_counted(run: Run) -> None:
             await websocket.wait_closed()
 
         async with serving(push) as url, connected(url) as watched:
-            await until(lambda: watched.connection.unasked == 3)
-            assert [each.kind for each in watched.arrivals] == [Kind.UNASKED] * 3
+            await until(lambda: watched.connection.unsolicited == 3)
+            assert [each.kind for each in watched.arrivals] == [Kind.UNSOLICITED] * 3
             assert watched.connection.state is State.CONNECTED
 
     run(scenario())
@@ -225,7 +225,7 @@ def test_a_first_message_that_looks_foreign_is_noticed(
     run(scenario())
 
 
-def test_the_end_is_told_with_its_code_its_reason_and_what_waited(run: Run) -> None:
+def test_a_closure_is_reported_with_code_reason_and_unanswered_request(run: Run) -> None:
     async def scenario() -> None:
         async def leave(websocket: ServerConnection) -> None:
             async for _ in websocket:
@@ -245,7 +245,7 @@ def test_the_end_is_told_with_its_code_its_reason_and_what_waited(run: Run) -> N
     run(scenario())
 
 
-def test_a_flood_of_messages_leaves_the_loop_its_turns(run: Run) -> None:
+def test_a_flood_of_messages_does_not_block_the_loop(run: Run) -> None:
     async def scenario() -> None:
         turns = 0
 
@@ -255,7 +255,7 @@ def test_a_flood_of_messages_leaves_the_loop_its_turns(run: Run) -> None:
             await websocket.wait_closed()
 
         async with serving(flood) as url, connected(url) as watched:
-            while watched.connection.unasked < 20_000:
+            while watched.connection.unsolicited < 20_000:
                 await asyncio.sleep(0)
                 turns += 1
             assert turns > 20
@@ -263,7 +263,7 @@ def test_a_flood_of_messages_leaves_the_loop_its_turns(run: Run) -> None:
     run(scenario())
 
 
-def test_a_server_that_does_not_read_cannot_hold_up_the_close(
+def test_a_server_that_does_not_read_does_not_delay_the_close(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CLOSE_TIMEOUT", 0.2)
@@ -293,7 +293,7 @@ def test_a_server_that_does_not_read_cannot_hold_up_the_close(
 def test_a_refusal_that_cannot_heal_is_final(status: int, is_final: bool, run: Run) -> None:
     async def scenario() -> None:
         async def handle(websocket: ServerConnection) -> None:
-            raise AssertionError("nobody gets as far as this")
+            raise AssertionError("the handshake must not succeed")
 
         def refuse(websocket: ServerConnection, request: Request) -> Response:
             return websocket.respond(status, "not for you")
@@ -342,11 +342,11 @@ def test_a_redirect_is_not_followed(run: Run) -> None:
 @pytest.mark.parametrize(
     ("answer", "words", "step"),
     [
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "speaks no WebSocket", None),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "is not a WebSocket server", None),
         (b"", "it closed the connection before it had answered", Step.GO),
     ],
 )
-def test_what_is_no_websocket_server_is_told_in_words(
+def test_a_server_without_websocket_is_reported_in_words(
     answer: bytes, words: str, step: Step | None, run: Run
 ) -> None:
     async def scenario() -> None:
@@ -368,7 +368,7 @@ def test_what_is_no_websocket_server_is_told_in_words(
     run(scenario())
 
 
-def test_an_unknown_host_is_told_in_words(run: Run) -> None:
+def test_an_unknown_host_is_reported_in_words(run: Run) -> None:
     async def scenario() -> None:
         connection = Connection()
         connection.open(Target("ws://no-such-host.invalid/"))

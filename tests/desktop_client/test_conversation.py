@@ -62,7 +62,7 @@ def test_it_has_a_row_for_each_message_and_each_event(
     run(scenario())
 
 
-def test_what_is_unasked_or_unexpected_is_marked(run: Run, open_window: Open) -> None:
+def test_unsolicited_and_unexpected_messages_are_marked(run: Run, open_window: Open) -> None:
     async def scenario() -> None:
         async def greet_then_lie(websocket: ServerConnection) -> None:
             await websocket.send("Welcome")
@@ -71,12 +71,12 @@ def test_what_is_unasked_or_unexpected_is_marked(run: Run, open_window: Open) ->
                 await websocket.close(1001, "bye")
 
         async with serving(greet_then_lie) as url, open_window(url) as window:
-            await until(lambda: window.connection.unasked)
+            await until(lambda: window.connection.unsolicited)
             window.request_panel.press()
             model = window.conversation_panel.model
             await until(lambda: "no reply to “Request 0”" in column(model, Column.MESSAGE))
             texts, notes = column(model, Column.MESSAGE), column(model, Column.ROUND_TRIP)
-            assert notes[texts.index("Welcome")] == "unasked"
+            assert notes[texts.index("Welcome")] == "unsolicited"
             assert notes[texts.index("Request 0: 101")] == "unexpected"
             await until(
                 lambda: (
@@ -350,7 +350,7 @@ def test_long_messages_count_by_their_size(qtbot: QtBot, monkeypatch: pytest.Mon
     assert len(column(model, Column.MESSAGE)[0]) < 400
 
 
-def test_it_follows_the_newest_unless_one_looks_at_older_ones(
+def test_the_view_follows_the_newest_row_unless_older_rows_are_visible(
     server_url: str, run: Run, open_window: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversation_model, "MAX_ENTRIES", 6_000)
@@ -384,7 +384,7 @@ def test_it_follows_the_newest_unless_one_looks_at_older_ones(
     run(scenario())
 
 
-def test_the_first_of_thousands_a_second_do_not_hold_up_the_window(
+def test_100000_rows_are_added_and_filtered_without_blocking_the_loop(
     server_url: str, run: Run, open_window: Open
 ) -> None:
     """The turns of the loop are counted rather than timed: the machine has other work."""

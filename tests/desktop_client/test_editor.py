@@ -59,7 +59,7 @@ def test_a_long_text_is_pasted_into_what_stands_there(editor: MessageEditor) -> 
     assert editor.message == "new"
 
 
-def test_line_breaks_that_change_are_told(editor: MessageEditor, qtbot: QtBot) -> None:
+def test_changed_line_breaks_are_reported(editor: MessageEditor, qtbot: QtBot) -> None:
     with qtbot.waitSignal(editor.noted) as noted:
         paste(editor, "a\r\nb\rc\u2029d")
     assert editor.message == "a\nb\nc\nd"
@@ -117,7 +117,7 @@ def test_a_binary_message_is_written_in_hexadecimal(run: Run, open_window: Open)
             panel.kind.setCurrentIndex(1)
             panel.message.message = "48 65 6c6C 6f {i} zz"
             panel.press()
-            await until(lambda: "pairs of 0-9 and a-f" in window.state_line.text)
+            await until(lambda: "pairs of hex digits" in window.state_line.text)
             assert heard == []
             panel.message.message = "48 65 6c6C 6f ff {i}"
             panel.press()

@@ -1,4 +1,4 @@
-"""What holds for the window as a whole: keyboard, names, translation, trouble, long use."""
+"""The window as a whole: keyboard, accessible names, translation, errors, appearance."""
 
 import asyncio
 from collections import Counter
@@ -69,7 +69,7 @@ def test_no_two_things_in_sight_have_the_same_mnemonic(
     async def scenario() -> None:
         async with open_window(f"ws://localhost:{unused_port}/") as window:
             await until(window.state_line.link.isVisible)
-            window.state_line.say("trouble")
+            window.state_line.say("an error")
             for tab in range(3):
                 window.tabs.setCurrentIndex(tab)
                 texts = [
@@ -146,7 +146,7 @@ def test_an_exception_in_a_task_or_a_slot_reaches_the_user_and_the_log(
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
-def test_hundreds_of_thousands_of_empty_returns_do_no_harm(
+def test_many_calls_that_return_nothing_do_not_crash(
     server_url: str, run: Run, open_window: Open
 ) -> None:
     """PySide6 6.12.0 on Python 3.11 drops a reference to None at each call that returns nothing."""
@@ -170,7 +170,7 @@ def test_hundreds_of_thousands_of_empty_returns_do_no_harm(
     run(scenario())
 
 
-def test_text_that_is_long_or_strange_breaks_nothing(
+def test_long_and_unusual_texts_are_sent_and_shown(
     server_url: str, run: Run, open_window: Open
 ) -> None:
     async def scenario() -> None:

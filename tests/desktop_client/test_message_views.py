@@ -65,7 +65,7 @@ def test_indented_json_has_the_same_value(value: object, compact: bool) -> None:
 @pytest.mark.parametrize(
     "message", ["", "7", '"text"', "{", "{]", "Request 0: 7", b"\xff{}", "[" * 100_000, "[1] [2]"]
 )
-def test_what_is_no_json_object_or_array_is_not_taken_for_one(message: str | bytes) -> None:
+def test_anything_else_is_not_json(message: str | bytes) -> None:
     assert not is_json(message)
 
 

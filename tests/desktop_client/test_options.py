@@ -72,7 +72,7 @@ def test_headers_and_subprotocol_reach_the_server(run: Run, open_window: Open) -
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost that nobody vouches for, with its key in the same file."""
+    """A self-signed certificate for localhost, with its key in the same file."""
     folder = tmp_path_factory.mktemp("certificate")
     make_certificate(folder)
     both = folder / "both.pem"
@@ -113,7 +113,7 @@ def hidden_behind_tls(certificate: Path, run: Run) -> Callable[[Check], None]:
     return check
 
 
-def test_tls_is_verified_unless_one_says_so_and_then_it_shows(
+def test_tls_is_verified_unless_the_user_turns_that_off_which_is_shown(
     certificate: Path, hidden_behind_tls: Callable[[Check], None], open_window: Open
 ) -> None:
     async def body(port: int) -> None:

@@ -66,10 +66,10 @@ def test_a_binary_request_has_a_binary_reply() -> None:
     assert "ff: N" in waiting_for(Check.NUMBER, b"\xff").receive("no", 2.0).why
 
 
-def test_a_message_without_a_waiting_request_is_unasked() -> None:
+def test_a_message_without_a_waiting_request_is_unsolicited() -> None:
     pairing = waiting_for(Check.NUMBER, "one")
     assert pairing.receive("one: 7", 2.0).kind is Kind.REPLY
-    assert pairing.receive("one: 7", 2.0).kind is Kind.UNASKED
+    assert pairing.receive("one: 7", 2.0).kind is Kind.UNSOLICITED
 
 
 def test_of_equal_requests_the_oldest_has_the_reply() -> None:
@@ -86,7 +86,7 @@ def test_a_request_that_was_given_up_has_no_reply() -> None:
     pairing.give_up(first)
     pairing.give_up(first)
     assert first not in pairing
-    assert pairing.receive("x", 3.0).kind is Kind.UNASKED
+    assert pairing.receive("x", 3.0).kind is Kind.UNSOLICITED
 
 
 def test_without_checking_nothing_waits() -> None:
@@ -97,7 +97,7 @@ def test_without_checking_nothing_waits() -> None:
     assert pairing.receive("one: 7", 2.0).kind is Kind.MESSAGE
 
 
-def test_another_check_takes_the_waiting_requests_over() -> None:
+def test_another_check_keeps_the_waiting_requests() -> None:
     pairing = waiting_for(Check.NUMBER, "one")
     pairing.check = Check.ECHO
     assert pairing.receive("one", 2.0).kind is Kind.REPLY

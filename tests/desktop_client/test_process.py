@@ -67,16 +67,22 @@ def test_without_a_display_there_is_one_line_and_status_1(
         timeout=60,
     )
     assert done.returncode == 1
-    # The Wayland library says something of its own before.
+    # The Wayland library prints a line of its own first.
     line = done.stderr.splitlines()[-1]
     assert line.startswith("wsroll-desktop: ")
     assert words in line
     assert "einstall" not in line
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    "question", ["options", "file", "overwrite", "name", "menu", "list", "addresses"]
+    ("question", "number"),
+    [
+        *(("options", signal.SIGINT), ("overwrite", signal.SIGINT)),
+        *(
+            (question, signal.SIGTERM)
+            for question in ("options", "file", "overwrite", "name", "menu", "list", "addresses")
+        ),
+    ],
 )
 def test_a_signal_while_a_question_is_open_ends_in_order(
     question: str,
@@ -207,7 +213,7 @@ def test_no_child_outlives_the_window(
 def test_closing_in_the_middle_of_everything_leaves_nothing(
     unused_port: int, real_screen: Screen, settings_file: Path
 ) -> None:
-    """A local server, a bulk run, requests under way, a dialog open: then the window closes."""
+    """A local server, a bulk run, requests in flight and a dialog are all active at the end."""
     desktop = Desktop(real_screen, settings_file, f"ws://localhost:{unused_port}/")
     while not (found := children(desktop.process.pid)):
         desktop.press("alt+l")
@@ -224,7 +230,7 @@ def test_closing_in_the_middle_of_everything_leaves_nothing(
             os.kill(child, 0)
 
 
-def test_its_death_by_force_ends_the_local_server_too(
+def test_killing_the_window_ends_the_local_server(
     unused_port: int, real_screen: Screen, settings_file: Path
 ) -> None:
     desktop = Desktop(real_screen, settings_file, f"ws://localhost:{unused_port}/")

@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_read_is_new_settings(
     assert Settings(str(settings_file)).appearance is Appearance.SYSTEM
 
 
-def test_a_broken_address_is_not_told_in_the_log(
+def test_a_broken_address_is_not_quoted_in_the_log(
     settings_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings_file.write_text("[General]\naddresses=http://me:secret@host/?token=secret\n")

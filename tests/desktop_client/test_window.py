@@ -122,7 +122,7 @@ def test_a_message_that_is_not_as_expected_is_shown_as_that(run: Run, open_windo
             assert panel.round_trip.full.startswith(
                 "not as expected: the reply to “Request 0” is “Request 0: N”"
             )
-            # The connection stays, the request waits on, and the next goes out at once.
+            # The connection stays, the request still waits, and the next one is sent at once.
             assert window.connection.waiting == 1
             panel.button.click()
             await until(lambda: shown(window) == "Response: Request 0: 7")
@@ -181,7 +181,7 @@ def test_an_echo_server_is_checked_as_one(run: Run, open_window: Open) -> None:
     run(scenario())
 
 
-def test_unasked_messages_are_counted_beside_the_response(run: Run, open_window: Open) -> None:
+def test_unsolicited_messages_are_counted_below_the_response(run: Run, open_window: Open) -> None:
     async def scenario() -> None:
         async def push(websocket: ServerConnection) -> None:
             await websocket.send("Welcome")
@@ -191,15 +191,15 @@ def test_unasked_messages_are_counted_beside_the_response(run: Run, open_window:
 
         async with serving(push) as url, open_window(url) as window:
             panel = window.request_panel
-            await until(lambda: "1 unasked, the last: Welcome" in panel.round_trip.full)
+            await until(lambda: "1 unsolicited, latest: Welcome" in panel.round_trip.full)
             panel.press()
-            await until(lambda: "2 unasked, the last: tick 1" in panel.round_trip.full)
+            await until(lambda: "2 unsolicited, latest: tick 1" in panel.round_trip.full)
             assert shown(window) == "Response: Request 0: 7"
 
     run(scenario())
 
 
-def test_a_request_whose_connection_breaks_is_told_and_not_repeated(
+def test_a_request_whose_connection_breaks_is_reported_and_not_repeated(
     run: Run, open_window: Open
 ) -> None:
     async def scenario() -> None:
@@ -215,7 +215,7 @@ def test_a_request_whose_connection_breaks_is_told_and_not_repeated(
             window.request_panel.press()
             await until(
                 lambda: (
-                    "broke off without a Close: 1006 (abnormal closure [internal]), "
+                    "was lost without a Close frame: 1006 (abnormal closure [internal]), "
                     "before the reply to “Request 0” came" in window.state_line.text
                 )
             )
@@ -290,7 +290,7 @@ def test_a_press_without_a_connection_connects_and_sends(
 def test_a_press_says_why_it_sent_nothing(run: Run, open_window: Open) -> None:
     async def scenario() -> None:
         async def handle(websocket: ServerConnection) -> None:
-            raise AssertionError("nobody gets as far as this")
+            raise AssertionError("the handshake must not succeed")
 
         def refuse(websocket: ServerConnection, request: Request) -> Response:
             return websocket.respond(403, "")
@@ -388,7 +388,7 @@ def test_nothing_moves_as_the_state_changes(
             window.connection.changed.connect(note)
             server.kill()
             await until(window.state_line.link.isVisible)
-            window.state_line.say("A trouble that is told at length. " * 40)
+            window.state_line.say("A problem described at length. " * 40)
             await asyncio.sleep(0.05)
             note()
             server.start()
@@ -405,7 +405,7 @@ def test_nothing_moves_as_the_state_changes(
 def test_the_session_may_end_while_qt_asks_a_question(
     server_url: str, run: Run, open_window: Open
 ) -> None:
-    """Qt asks it in a loop of its own; what it runs in must not be deleted under it."""
+    """Qt asks in a nested event loop; the objects it uses must not be deleted meanwhile."""
 
     async def scenario() -> None:
         answers = []
