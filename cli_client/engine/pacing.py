@@ -24,6 +24,9 @@ FINEST = 0.0002
 LONGEST = 0.1
 """Seconds between two ticks at most."""
 
+LONGEST_TURN = 1.0
+"""Seconds that a share waits for its turn at most, about what a process takes to start."""
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -37,6 +40,15 @@ class Pace:
     """Of the whole run."""
     ramp: float = 0.0
     share: Share = Share()  # noqa: RUF009 (it cannot change)
+
+    def until_turn(self, now: float) -> float:
+        """Return the seconds until a moment at which all shares on one machine may start.
+
+        Their monotonic clocks are the same, and from such moments on their requests alternate at
+        even distances. Where these are longer than a process takes to start, none waits.
+        """
+        period = self.share.of / self.rate
+        return -now % period if self.share.of > 1 and period <= LONGEST_TURN else 0.0
 
     def due(self, place: int) -> float:
         """Return when a request is due, in seconds from the start; the first has place 0."""

@@ -44,6 +44,9 @@ WATCH_INTERVAL = 0.1
 INTERRUPTED_CLOSE_TIMEOUT = 0.5
 """Seconds that closing may take after Ctrl-C, so that the report comes within one."""
 
+TIMER_GRAIN = 0.002
+"""Seconds that a timer of the event loop may be late: uvloop counts whole milliseconds."""
+
 MOST_STALLS = 100
 """How many stalls are named, the longest."""
 
@@ -203,6 +206,8 @@ class Run:
             # Those that take longer join in when they are open.
             limit = self._settings.connect_timeout - (self._clock() - began)
             await asyncio.wait_for(fleet.all_opened(), max(0.0, limit))
+        if self._pace is not None:
+            await self._wait_for_turn(self._pace)
         self._stopwatch.start()
         self._loop_watch.start()
         await fleet.start()
@@ -210,6 +215,15 @@ class Run:
             await self._send_what_is_due(self._pace)
         else:
             await self._over.wait()
+
+    async def _wait_for_turn(self, pace: Pace) -> None:
+        """Wait until a paced share can start so that all of them send at even distances."""
+        now = self._clock()
+        turn = now + pace.until_turn(now)
+        if turn > now:
+            await asyncio.sleep(turn - now - TIMER_GRAIN)
+            # Nothing else happens yet, and this takes two grains at most.
+            time.sleep(max(0.0, min(2 * TIMER_GRAIN, turn - self._clock())))  # noqa: ASYNC251
 
     async def _keep_watch(self, began: float) -> None:
         """Look at the run now and then: its progress, its time, its silent connections."""

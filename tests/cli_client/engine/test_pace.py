@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli_client.engine.pacing import Pace
+from cli_client.engine.pacing import LONGEST_TURN, Pace
+from cli_client.share import Share
 from tests.cli_client.liars import ServerConnection, at, reply_to, serving
 from tests.cli_client.sending import report
 
@@ -49,6 +50,27 @@ def test_a_ramp_begins_gently(server_url: str, options: list[object]) -> None:
     assert (done.status, done.faults) == (0, {})
     if options:
         assert 300 <= done.report["ledger"]["requests"] <= 501
+
+
+@given(st.floats(4, 1e5), st.integers(2, 4), st.lists(st.floats(0, 1e6), min_size=4, max_size=4))
+def test_shares_that_start_at_their_turns_send_at_even_distances(
+    rate: float, of: int, ready: list[float]
+) -> None:
+    """Whenever each process is ready, by the clock of the machine."""
+    due = []
+    for index in range(of):
+        pace = Pace(rate, share=Share(index, of))
+        started = ready[index] + pace.until_turn(ready[index])
+        assert ready[index] <= started <= ready[index] + LONGEST_TURN
+        due.append((started + pace.due(0)) * rate)
+    # In places of the whole run: each share has those of its index.
+    for index, place in enumerate(due):
+        assert (place - due[0] - index + of / 2) % of == pytest.approx(of / 2, abs=0.01)
+
+
+def test_a_share_alone_and_a_slow_one_wait_for_no_turn() -> None:
+    assert Pace(1000.0).until_turn(123.4567) == 0
+    assert Pace(0.5, share=Share(1, 2)).until_turn(123.4567) == 0
 
 
 @given(st.floats(0.1, 1e6), st.floats(0.1, 100) | st.just(0.0), st.integers(0, 10**6))
