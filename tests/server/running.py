@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from tests.server.raw import RawClient
+from wire.exchange import check_reply
 
-__all__ = ["Running", "run_to_end", "running"]
+__all__ = ["Running", "check_alive", "run_to_end", "running"]
 
 PATIENCE = 20.0
 
@@ -163,3 +164,9 @@ def run_to_end(*options: str, **environment: str) -> subprocess.CompletedProcess
         timeout=PATIENCE,
         env={**os.environ, **environment},
     )
+
+
+def check_alive(server: Running) -> None:
+    """Check that a good client is still served."""
+    with server.connect() as client:
+        check_reply(b"still there?", client.ask("still there?").encode())

@@ -1,9 +1,7 @@
 """Memory: what a connection costs while it is idle, and that a gone one costs nothing."""
 
-import asyncio
 import contextlib
 import gc
-import socket
 import ssl
 import weakref
 from collections.abc import Iterator
@@ -16,55 +14,12 @@ from server.hub import Hub
 from server.secure import RECORD_SIZE
 from server.settings import Settings
 from tests.certificates import Pair
+from tests.server.fakes import FakeLoop, FakeTransport
 from tests.server.raw import BINARY, CLOSE, CONT, PING, TEXT, RawClient, frame, handshake
 from tests.server.running import Running, running
 from wire.exchange import check_reply
 
 MIB = 2**20
-
-
-class FakeTransport(asyncio.Transport):
-    """A transport without a network: what is written is kept."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = bytearray()
-        self.ended = False
-        self.reading = asyncio.Event()
-        self.reading.set()
-        self.socket, self.peer = socket.socketpair()
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        return self.socket if name == "socket" else default
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def write(self, data: object) -> None:
-        self.written += data  # type: ignore[arg-type]
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        self.ended = True
-        self.reading.set()
-
-    def is_closing(self) -> bool:
-        return self.ended
-
-    def pause_reading(self) -> None:
-        self.reading.clear()
-
-    def resume_reading(self) -> None:
-        self.reading.set()
-
-    def abort(self) -> None:
-        self.ended = True
-        self.reading.set()
 
 
 class WatchedConnection(Connection):
@@ -82,14 +37,6 @@ def without_collector() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-async def receive(connection: Connection, transport: FakeTransport, data: bytes) -> None:
-    """Have a connection read some data, in the order that it asks for."""
-    for start in range(0, len(data), 2**18):
-        await transport.reading.wait()
-        connection.data_received(data[start : start + 2**18])
-    await transport.reading.wait()
 
 
 LIVES = {
@@ -115,31 +62,28 @@ LIVES = {
 def test_a_connection_that_is_gone_leaves_nothing(life: bytes) -> None:
     """Not even for the garbage collector: under load that comes too late."""
 
-    async def live() -> None:
+    def live() -> None:
+        loop = FakeLoop()
         hub = Hub(Settings(compress=True), Counters(), local=True)
-        lost: list[Connection] = []
         connection = WatchedConnection(
-            hub, asyncio.get_running_loop(), on_made=lambda made: None, on_lost=lost.append
+            hub, loop, on_made=lambda made: None, on_lost=lambda lost: None
         )
-        transport = FakeTransport()
-        connection.connection_made(transport)
-        await receive(connection, transport, life)
+        connection.connection_made(FakeTransport())
+        connection.data_received(life)
+        while loop.turn():
+            pass
         protocol = connection._protocol and weakref.ref(connection._protocol)
         connection.connection_lost(None)
-        lost.clear()
         gone = weakref.ref(connection)
         del connection
-        await asyncio.sleep(0)
         assert gone() is None
         assert protocol is None or protocol() is None
-        transport.socket.close()
-        transport.peer.close()
 
     with without_collector():
-        asyncio.run(live())
+        live()
 
 
-CLIENTS = 100
+CLIENTS = 50
 
 
 def growth_by_large_messages(server: Running, tls: ssl.SSLContext | None = None) -> int:
@@ -159,7 +103,7 @@ def growth_by_large_messages(server: Running, tls: ssl.SSLContext | None = None)
 def test_an_idle_client_costs_what_it_did_before_its_large_message() -> None:
     """Whole messages and fragmented ones, answered long ago."""
     with running() as server:
-        assert growth_by_large_messages(server) < 10 * MIB
+        assert growth_by_large_messages(server) < 5 * MIB
 
 
 def test_an_idle_client_costs_little_more_over_tls(pair: Pair) -> None:
@@ -170,24 +114,28 @@ def test_an_idle_client_costs_little_more_over_tls(pair: Pair) -> None:
         assert growth_by_large_messages(server, trusting) < CLIENTS * 10 * RECORD_SIZE
 
 
+DATA = b"x" * MIB
+WHOLE = frame(TEXT, DATA)
+IN_PARTS = frame(TEXT, DATA[: MIB // 2], fin=False) + frame(CONT, DATA[MIB // 2 :])
+
+
 def exchange(client: RawClient) -> None:
-    data = b"x" * MIB
-    client.send(frame(TEXT, data))
-    whole = client.read_frame()
-    client.send(frame(TEXT, data[: MIB // 2], fin=False) + frame(CONT, data[MIB // 2 :]))
-    parts = client.read_frame()
-    for reply in (whole, parts):
+    """Send a MiB, whole and in fragments, and check the replies."""
+    for request in (WHOLE, IN_PARTS):
+        client.send(request)
+        reply = client.read_frame()
         assert reply is not None
-        check_reply(data, reply.payload)
+        check_reply(DATA, reply.payload)
 
 
 def test_clients_that_come_and_go_leave_nothing() -> None:
     """One after the other, each sends most of a large message and vanishes."""
     size = 16 * MIB
+    most_of_it = frame(BINARY, bytes(size))[:-1]
     with running("--max-message-size", str(size)) as server:
         for count in range(20):
             with server.connect() as client:
-                client.send(frame(BINARY, bytes(size))[:-1])
+                client.send(most_of_it)
             if count == 3:
                 before = server.memory()
         with server.connect() as client:
