@@ -101,10 +101,10 @@ CASES = (
         Plan(expect="echo", delay=(0.5, 1.0), push_every=0.05),
     ),
     Case(
-        "a stall a little longer than the time-out",
+        "replies that take about as long as the time-out",
         "fail",
-        Settings(messages=60, rate=20.0, timeout=1.0),
-        Plan(stalls=((0.52, 1.85),)),
+        Settings(messages=100, rate=50.0, connections=8, timeout=1.0, resend=False),
+        Plan(delay=(0.3, 1.5)),
     ),
     Case(
         "a reply lost while others are far apart",
