@@ -174,17 +174,16 @@ class Proxy(click.ParamType[Any]):
     name = "proxy"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the URL."""
-        if value:
-            # Only here, as it takes a while to import.
-            from websockets.exceptions import InvalidProxy
-            from websockets.proxy import parse_proxy
+        """Return the URL in full."""
+        if not value:
+            return value
+        # Only here, as it takes a while to import.
+        from cli_client.engine.proxy import ProxyError, check_proxy
 
-            try:
-                parse_proxy(value)
-            except (InvalidProxy, ValueError) as error:
-                self.fail(f"{error}.", param, ctx)
-        return value
+        try:
+            return check_proxy(value)
+        except ProxyError as error:
+            self.fail(f"{error}.", param, ctx)
 
 
 class NewFile(click.Path):

@@ -42,7 +42,13 @@ def check_url(text: str) -> str:
         raise ValueError(complaint + "it names no host")
     if parts.username is not None and not parts.password:
         raise ValueError(complaint + "it has a user name without a password")
-    if ":" in unquote(parts.username or ""):
+    try:
+        user, _ = (
+            unquote(text or "", errors="strict") for text in (parts.username, parts.password)
+        )
+    except UnicodeDecodeError:
+        raise ValueError(complaint + "its user name or password is not UTF-8") from None
+    if ":" in user:
         # RFC 7617, section 2: Basic authentication cannot send one.
         raise ValueError(complaint + "its user name must not have a colon (%3A) in it")
     try:

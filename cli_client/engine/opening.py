@@ -6,7 +6,6 @@ of ``websockets.asyncio.client`` that connect through a proxy.
 
 import asyncio
 import base64
-import importlib.util
 import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -20,10 +19,10 @@ from websockets.uri import WebSocketURI, parse_uri
 from cli_client.engine.connection import Connection
 from cli_client.engine.introduction import RefusalError
 from cli_client.engine.protocol import RequestProtocol
+from cli_client.engine.proxy import ProxyError, find_proxy
 from cli_client.ledger.result import Phase
 from cli_client.secrets import mask_url
 from cli_client.settings import Settings
-from wire.address import is_loopback
 from wire.failure import Cause, Failure, explain, first_header, reason_of
 from wire.tls import TLSError, client_context
 
@@ -88,7 +87,10 @@ class Opener:
         self._settings = settings = settings.expanded()
         self._uri: WebSocketURI = parse_uri(settings.url)
         self._tls = _tls(settings) if self._uri.secure else None
-        self._proxy = None if settings.unix else _proxy(settings, self._uri)
+        try:
+            self._proxy = None if settings.unix else find_proxy(settings.proxy, self._uri)
+        except ProxyError as error:
+            raise OpeningError(f"{error}.", phase="proxy") from None
         self._proxy_shown = f"the proxy {mask_url(self._proxy or '')}"
         headers = settings.headers
         if settings.basic_auth is not None:
@@ -288,26 +290,3 @@ def _tls(settings: Settings) -> ssl.SSLContext:
         )
     except TLSError as error:
         raise OpeningError(f"{error}.") from None
-
-
-def _proxy(settings: Settings, uri: WebSocketURI) -> str | None:
-    """Return the proxy of the settings or the environment, if there is one."""
-    # A proxy elsewhere has no way to this machine's own loopback.
-    if settings.proxy == "" or (settings.proxy is None and is_loopback(uri.host)):
-        return None
-    # Only here, as it takes a while to import.
-    from websockets.exceptions import InvalidProxy
-    from websockets.proxy import get_proxy, parse_proxy
-
-    proxy = settings.proxy or get_proxy(uri)
-    if proxy is None:
-        return None
-    try:
-        scheme = parse_proxy(proxy).scheme
-    except InvalidProxy as error:
-        raise OpeningError(str(error)) from None
-    if scheme.startswith("socks") and importlib.util.find_spec("python_socks") is None:
-        raise OpeningError(
-            "a SOCKS proxy needs the package python-socks: pip install 'wsroll[socks]'"
-        )
-    return proxy

@@ -42,6 +42,9 @@ def test_a_websocket_url_is_returned_in_full(text: str, url: str) -> None:
         ("ws://local host/", "space"),
         ("ws://localhost/\n", "control character"),
         ("ws://[::1/", "IPv6"),
+        ("ws://us%3Aer:pw@host/", "colon"),
+        ("ws://u%ff:pw@host/", "not UTF-8"),
+        ("ws://user:p%ffw@host/", "not UTF-8"),
     ],
 )
 def test_anything_else_is_refused_with_the_reason(text: str, why: str) -> None:

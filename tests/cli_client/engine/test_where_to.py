@@ -1,6 +1,7 @@
 """Ways to a server: TLS, a Unix socket, a proxy, headers, IPv6, compression."""
 
 import base64
+import contextlib
 import os
 import socket
 import subprocess
@@ -11,12 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from cli_client.engine.opening import Opener
+from cli_client.settings import Settings
 from tests.cli_client import liars
 from tests.cli_client.liars import reply_to, serving
 from tests.cli_client.proxies import http_proxy, socks_proxy
 from tests.cli_client.sending import report, send
 from tests.conftest import ServerProcess, skip_unless_ci
+from wire.address import check_url
 
 
 @pytest.fixture
@@ -219,3 +225,56 @@ def test_what_is_no_websocket_server_is_named(answer: bytes, named: str) -> None
     assert done.returncode == 1
     assert named in line
     assert line.isprintable()
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"])
+def test_the_environment_names_a_proxy(name: str, unused_port: int) -> None:
+    # Without a scheme too.
+    for value in (f"http://127.0.0.1:{unused_port}", f"127.0.0.1:{unused_port}"):
+        done = send("ws://wsroll.example/", "-n", 1, env={**os.environ, name: value})
+        assert f"no way through the proxy http://127.0.0.1:{unused_port}" in done.stderr
+
+
+def test_no_proxy_holds_for_all_proxy() -> None:
+    proxy = {"ALL_PROXY": "http://127.0.0.1:9", "NO_PROXY": "wsroll.invalid"}
+    done = send("ws://wsroll.invalid/", "-n", 1, env={**os.environ, **proxy})
+    assert "the host 'wsroll.invalid' is not known" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("proxy", "why"),
+    [
+        ("http://us%3Aer:hush@127.0.0.1:9", "the user name must not have a colon (%3A)"),
+        ("http://u%ff:hush@127.0.0.1:9", "its user name or password is not UTF-8"),
+        ("http://user@127.0.0.1:9", "username provided without password"),
+        ("http://user:hush@127.0.0.1:port", "is not a proxy: Port could not be cast"),
+        ("http://user:hush@127.0.0.1:99999", "is not a proxy: Port out of range"),
+        ("ftp://user:hush@127.0.0.1:9", "scheme ftp isn't supported"),
+        ("http://user:hush@127.0.0.1:9/path", "path is meaningless"),
+        ("http://[::1", "is not a proxy"),
+    ],
+)
+def test_a_bad_proxy_is_one_line(proxy: str, why: str) -> None:
+    url = "ws://wsroll.example/"
+    for done, status in [
+        (send(url, "-n", 1, "-x", proxy), 2),
+        (send(url, "-n", 1, env={**os.environ, "http_proxy": proxy}), 1),
+    ]:
+        (line,) = done.stderr.splitlines()
+        assert why in line
+        assert "hush" not in line
+        assert done.returncode == status
+
+
+@given(
+    st.builds(
+        "{}://{}{}{}".format,
+        st.sampled_from(["ws", "wss", "WS"]),
+        st.sampled_from(["", "u:p@", "u%3a:p@", "%ff:p@", "u:%00@", "ü:p@"]),
+        st.text(max_size=10) | st.sampled_from(["host", "[::1]", "[::1]:80", "h:0x1", "ä.example"]),
+        st.sampled_from(["", "/", "/ä?b=ö", "?", "/%", "/a b"]),
+    )
+)
+def test_every_url_that_is_accepted_can_be_opened(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        Opener(Settings(url=check_url(text), proxy=""))
