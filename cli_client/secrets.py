@@ -7,12 +7,14 @@ report has no secret and yet says how to repeat the run. What was given without 
 
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 __all__ = [
     "MASK",
     "FileText",
     "expand",
+    "hide",
     "mask",
     "mask_hello",
     "mask_login",
@@ -22,6 +24,9 @@ __all__ = [
 
 MASK = "***"
 
+SHORTEST_SECRET = 4
+"""Characters of the shortest value that is hidden: a PIN."""
+
 _FIELD = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _PUBLIC = re.compile(r"(basic|bearer|digest|token|apikey) +|[;,]? *[\w.-]+=", re.I)
@@ -30,6 +35,9 @@ _PUBLIC = re.compile(r"(basic|bearer|digest|token|apikey) +|[;,]? *[\w.-]+=", re
 
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(?=(\s*:)?)', re.DOTALL)
 """A JSON string, and whether it is the name of a member."""
+
+_BARE = re.compile(r"\{[\w:]+\}|\b(true|false|null)\b|[eE](?=[\d+-])")
+"""What JSON and a template may have outside of strings."""
 
 _TELLING = {"type", "op", "event", "action", "method", "jsonrpc", "id", "channel"}
 """Names of members that say what a message is for; their values are no secrets."""
@@ -77,6 +85,23 @@ def _mask_beside_field(part: str, alone: bool) -> str:
     return part if not part or (not alone and _PUBLIC.fullmatch(part)) else MASK
 
 
+def hide(value: Any, values: Mapping[str, str]) -> Any:
+    """Return plain data with its texts showing variables again in place of their values.
+
+    A server may repeat what it was sent. Short values stay: they are no secrets, and stand in many
+    a text by chance.
+    """
+    if isinstance(value, list):
+        return [hide(each, values) for each in value]
+    if isinstance(value, dict):
+        return {name: hide(each, values) for name, each in value.items()}
+    if isinstance(value, str):
+        for name, secret in sorted(values.items(), key=lambda pair: -len(pair[1])):
+            if len(secret) >= SHORTEST_SECRET:
+                value = value.replace(secret, f"{{env:{name}}}")
+    return value
+
+
 def mask_login(login: str) -> str:
     """Return ``user:password`` with the password masked; all of it if there is no password."""
     user, colon, password = _split_login(login)
@@ -98,7 +123,9 @@ def mask_hello(text: str) -> str:
     """
     if isinstance(text, FileText):
         return f"@{text.path}"
-    if not text.lstrip().startswith("{"):
+    # Outside of its strings, JSON has no letters but those of its literals.
+    rest = _BARE.sub("", _STRING.sub("", text))
+    if not text.lstrip().startswith("{") or re.search('["a-zA-Z]', rest):
         return mask(text)
     name = ""
 

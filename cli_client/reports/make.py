@@ -12,6 +12,7 @@ from cli_client.ledger.verdict import Equation, equations, judge
 from cli_client.reports import schema
 from cli_client.reports.schema import Report
 from cli_client.reports.wording import rate as rate_text
+from cli_client.secrets import hide
 from cli_client.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def make_report(
     Raises:
         ValueError: If a check needs the histogram and it cannot be decoded.
     """
-    report = _measured(settings, result, started_at)
+    measured = hide(_measured(settings, result, started_at), settings.variables)
+    report = cast(Report, measured)
     report["checks"] = [check.judge(report) for check in checks]
     verdict = judge(result, all(check["passed"] for check in report["checks"]), settings.strict)
     report["verdict"] = verdict.name

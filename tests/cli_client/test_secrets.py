@@ -5,7 +5,16 @@ import os
 
 import pytest
 
-from cli_client.secrets import expand, mask, mask_login, mask_url, variables
+from cli_client.secrets import (
+    FileText,
+    expand,
+    hide,
+    mask,
+    mask_hello,
+    mask_login,
+    mask_url,
+    variables,
+)
 from cli_client.settings import Settings
 from tests.cli_client.liars import ServerConnection, reply_to, serving
 from tests.cli_client.sending import report, send
@@ -63,6 +72,31 @@ def test_a_login_is_masked_but_for_its_user(login: str, shown: str) -> None:
 )
 def test_a_url_is_masked_in_its_password_and_query(url: str, shown: str) -> None:
     assert mask_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("hello", "shown"),
+    [
+        ("LOGIN me hush", "***"),
+        ("LOGIN me {env:PW}", "***{env:PW}"),
+        (FileText("hush", "login.json"), "@login.json"),
+        ('{"type":"auth","token":"hush"}', '{"type":"auth","token":"***"}'),
+        ('{"op": "auth", "args": ["hush", "hu\\"sh"]}', '{"op": "auth", "args": ["***", "***"]}'),
+        ('{"token":"{env:TOKEN}"}', '{"token":"{env:TOKEN}"}'),
+        ('{"type":"x","payload":{"pin":1234}}', '{"type":"x","payload":{"pin":***}}'),
+        ('{"hush', "***"),
+    ],
+)
+def test_a_hello_shows_what_it_is_for_and_no_secret(hello: str, shown: str) -> None:
+    assert mask_hello(hello) == shown
+    assert "hush" not in mask_hello(hello)
+
+
+def test_a_text_shows_its_variables_again() -> None:
+    values = {"TOKEN": "hush", "LONGER": "hush-hush", "SHORT": "1", "EMPTY": ""}
+    text = hide({"a": ["x hush y", 1, None], "b": {"hush-hush": "1"}}, values)
+    assert text == {"a": ["x {env:TOKEN} y", 1, None], "b": {"hush-hush": "1"}}
+    assert hide("hush-hush hush", values) == "{env:LONGER} {env:TOKEN}"
 
 
 def test_variables_are_filled_in() -> None:
@@ -125,6 +159,20 @@ def test_secrets_reach_the_server_and_no_report(processes: int) -> None:
     assert settings["headers"] == [["X-Api-Key", "{env:KEY}"], ["X-Plain", "***"]]
     assert settings["basic_auth"] == "me:{env:PASSWORD}"
     assert settings["template"] == "{env:WORD} {i}"
+    assert "hush" not in json.dumps(done.report)
+
+
+def test_no_error_shows_the_value_of_a_variable() -> None:
+    async def parrot(websocket: ServerConnection) -> None:
+        async for message in websocket:
+            await websocket.send(f"no: {message!r}")
+            await websocket.close(1008, "hush-key is not welcome")
+
+    with serving(parrot) as url:
+        options = ("--template", "{env:WORD} {i}", "-H", "X-Key: {env:KEY}", "-n", 1)
+        done = report(url, *options, env={**os.environ, **SECRETS})
+    assert done.status == 1
+    assert "{env:WORD} 0" in json.dumps(done.report["errors"])
     assert "hush" not in json.dumps(done.report)
 
 

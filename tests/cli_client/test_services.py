@@ -319,6 +319,7 @@ def test_a_refusal_is_final_and_shown(tmp_path: Path) -> None:
     (failure,) = made["handshakes"]["failures"]
     assert (failure["phase"], failure["count"]) == ("hello", 1)
     assert made["messages"]["unsolicited"] == made["messages"]["received"] == 1
+    assert made["settings"]["hellos"] == ["***"]
 
 
 def test_silence_is_tried_again(tmp_path: Path) -> None:
