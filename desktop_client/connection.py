@@ -300,13 +300,13 @@ class Connection(QObject):
                 + (chosen if self.subprotocol else "")
             )
             await self._exchange(websocket)
-        except ConnectionClosed as error:
+        except (ConnectionClosed, _NotReadError) as error:
+            if isinstance(error, ConnectionClosed):
+                reason = self._explain_close(error)
+            else:
+                reason, code = str(error), INTERNAL_ERROR
+            self._log(reason, is_error=True)
             self._drop_unsent()
-            reason = self._explain_close(error)
-        except _NotReadError as error:
-            self._drop_unsent()
-            reason = str(error)
-            code = INTERNAL_ERROR
         except asyncio.CancelledError:
             self._log(self.tr("closed by you"))
             raise
@@ -315,7 +315,6 @@ class Connection(QObject):
             self._set(State.CLOSING)
             lost = self._give_up_requests()
             await _close(websocket, code)
-        self._log(reason, is_error=True)
         if lost is not None:
             reason = self.tr("{reason}, before the reply to “{request}” came").format(
                 reason=reason, request=one_line(lost.request, 60)

@@ -214,7 +214,7 @@ class ConversationPanel(QWidget):
         for column, sample in (
             (Column.TIME, "00:00:00.000"),
             (Column.WAY, "↑↓"),
-            (Column.SIZE, "16,777 B"),
+            (Column.SIZE, "1,000,000 B"),
             (Column.ROUND_TRIP, "1,000.00 ms"),
         ):
             self.table.setColumnWidth(column, metrics.horizontalAdvance(sample) + 18)

@@ -257,7 +257,9 @@ class Window(QWidget):
                 "{why}.\n\nIts SHA-256 fingerprint:\n{fingerprint}\n\n"
                 "Compare it with the one that the owner of the server has. "
                 "It is trusted until the window closes."
-            ).format(why=why, fingerprint=_broken(fingerprint_of(certificate))),
+            ).format(
+                why=why[:1].upper() + why[1:], fingerprint=_broken(fingerprint_of(certificate))
+            ),
         ):
             self._options = dataclasses.replace(self._options, trusted=certificate)
             self._connect_again()

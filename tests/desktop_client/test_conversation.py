@@ -76,13 +76,10 @@ def test_unsolicited_and_unexpected_messages_are_marked(run: Run, open_window: O
             model = window.conversation_panel.model
             await until(lambda: "no reply to “Request 0”" in column(model, Column.MESSAGE))
             texts, notes = column(model, Column.MESSAGE), column(model, Column.ROUND_TRIP)
+            closed = texts.index("closed by the server: 1001 (going away) bye")
+            assert texts[closed + 1] == "no reply to “Request 0”"
             assert notes[texts.index("Welcome")] == "unsolicited"
             assert notes[texts.index("Request 0: 101")] == "unexpected"
-            await until(
-                lambda: (
-                    "closed by the server: 1001 (going away) bye" in column(model, Column.MESSAGE)
-                )
-            )
 
     run(scenario())
 

@@ -14,6 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from desktop_client import theme
+from desktop_client.bulk_run import BulkRun
 from desktop_client.connection import Connection
 from desktop_client.options_dialog import OptionsDialog
 from desktop_client.target import Target, fingerprint_of, parse_headers
@@ -187,6 +188,29 @@ def test_another_certificate_than_the_trusted_one_is_refused_before_anything_is_
         connection.open(target)
         await until(lambda: "it is not the one that you trusted" in connection.reason)
         await connection.aclose()
+
+    hidden_behind_tls(body)
+
+
+def test_the_sender_trusts_the_same_certificate(
+    certificate: Path, hidden_behind_tls: Callable[[Check], None]
+) -> None:
+    pem = certificate.with_name("cert.pem").read_text()
+
+    async def body(port: int) -> None:
+        reports: list[dict[str, object]] = []
+        run = BulkRun()
+        run.reported.connect(reports.append)
+        run.failed.connect(lambda why: reports.append({"verdict": why}))
+        run.start(Target(f"wss://localhost:{port}/", trusted=pem), "x {i}", 10, 2)
+        file = run._trusted
+        assert file is not None
+        assert file.stat().st_mode & 0o077 == 0
+        await until(lambda: reports and not run.is_running)
+        # The server answers 7 to everything, so every reply is right.
+        assert reports[0]["verdict"] == "pass"
+        await run.aclose()
+        assert not file.exists()
 
     hidden_behind_tls(body)
 
