@@ -150,6 +150,7 @@ class Account:
         """Attempts that were under way when the run ended."""
         for attempt in wire.attempts:
             self._enter(attempt, server.books.get(attempt.port))
+        self._doubt_last_failures()
         self.elsewhere: dict[bytes, list[Sent]] = defaultdict(list)
         for link in self.links:
             for sent in link.sent:
@@ -201,6 +202,19 @@ class Account:
             link.close_taken, link.closed_at = taken_at
         if book.breach is not None and (taken_at := _taken_by(attempt, book.breach)):
             link.breach_taken = taken_at[0]
+
+    def _doubt_last_failures(self) -> None:
+        """Doubt that a handshake counts which failed at the very moment at which the run ended."""
+        closed = [
+            written.at
+            for link in self.links
+            for written in link.attempt.written
+            if written.order == link.close_written and not (link.by_server or link.broken)
+        ]
+        over = min(closed, default=math.inf) - self.settings.linger - self.slack
+        last = [one for one in self.failed if one.lost is not None and one.lost[1] >= over]
+        self.failed = [one for one in self.failed if one not in last]
+        self.unsure += last
 
     # What each message is.
 
