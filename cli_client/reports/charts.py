@@ -74,6 +74,7 @@ def by_percentile(report: Report, latency: Latency) -> Drawing:
         Axis("% of the replies came within", 0.0, end, lambda most: nines),
         linear("ms", 0.0, highest),
         lines=series,
+        sizes=("wide", "middle", "narrow"),
     )
 
 

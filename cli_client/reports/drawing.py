@@ -1,7 +1,7 @@
 """From figures to the marks of a chart: scales, ticks, and places in pixels.
 
-``chart.svg`` makes the marks visible; the page has their colours. A chart is drawn once for a wide
-and once for a narrow screen, or its texts would shrink with it; the page shows the one that fits.
+``chart.svg`` makes the marks visible; the page has their colours. A chart is drawn in several
+sizes, or its texts would grow and shrink with it; the page shows the one that fits.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 __all__ = ["MARKS", "Axis", "Bars", "Drawing", "Line", "draw", "linear", "logarithmic"]
 
-SIZES = {"wide": (720, 300), "narrow": (360, 240)}
+SIZES = {"wide": (720, 300), "middle": (520, 300), "narrow": (360, 240)}
 """Name, width and height in CSS pixels, at the size that the page gives them."""
 
 LINE_HEIGHT = 20
@@ -117,6 +117,7 @@ def draw(
     *,
     lines: Mapping[str, Line] = MappingProxyType({}),
     bars: Mapping[str, Bars] = MappingProxyType({}),
+    sizes: Sequence[str] = ("wide", "narrow"),
 ) -> Drawing:
     """Return a chart.
 
@@ -126,8 +127,9 @@ def draw(
         y: The vertical axis.
         lines: The lines by their names.
         bars: The bars by the names of their series.
+        sizes: The names of its sizes.
     """
-    pictures = tuple(_picture(size, x, y, lines, bars) for size in SIZES)
+    pictures = tuple(_picture(size, x, y, lines, bars) for size in sizes)
     return Drawing(text, x.title, y.title, (*lines, *bars), pictures)
 
 
