@@ -26,6 +26,8 @@ ATTENTION = 0.1
 class LoopWatch:
     """Measures how late the event loop runs what is due, and notices when it stood still.
 
+    It watches from the start of a run; only what it measures while requests are sent is kept.
+
     Args:
         clock: The clock of the run.
         on_stall: Called with the beginning and the end of each time in which the process stood
@@ -47,7 +49,6 @@ class LoopWatch:
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._beaten_at = 0.0
-        # Until the run begins, nothing is overdue.
         self._overdue_at = math.inf
         self._late = 0.0
 
@@ -60,6 +61,11 @@ class LoopWatch:
         """Begin."""
         self._beaten_at = self.now()
         self._schedule()
+
+    def start_measuring(self) -> None:
+        """Forget what was measured before the first request."""
+        self.lag = Latencies()
+        self._late = 0.0
 
     def stop(self) -> None:
         """End."""

@@ -166,6 +166,7 @@ class Run:
             OSError: If the answers cannot be handed over.
         """
         self._loop = asyncio.get_running_loop()
+        self._loop_watch.start()
         with self._heeding_signals():
             try:
                 self._start_task("watch", self._keep_watch(self._clock()))
@@ -209,7 +210,7 @@ class Run:
         if self._pace is not None:
             await self._wait_for_turn(self._pace)
         self._stopwatch.start()
-        self._loop_watch.start()
+        self._loop_watch.start_measuring()
         await fleet.start()
         if self._pace is not None:
             await self._send_what_is_due(self._pace)
@@ -335,6 +336,8 @@ class Run:
 
     def _note_stall(self, begin: float, end: float) -> None:
         """Take down that this process stood still, and how many requests that touched."""
+        if not self._stopwatch.running:
+            return
         started = self._stopwatch.started
         owed = self._supply.owed if self._pace is not None else 0
         self._stalls.append(Stall(begin - started, end - begin, self._fleet.in_flight + owed))

@@ -29,35 +29,41 @@ class Errors:
         """How many there were, those that are not kept included."""
         self._groups: dict[tuple[str, str], _Group] = {}
 
-    def note(self, kind: str, what: str, about: str = "", times: int = 1) -> None:
+    def note(self, kind: str, what: str, about: str | bytes = "", times: int = 1) -> None:
         """Take down an error.
 
         Args:
             kind: What sort of error it is.
             what: What is wrong.
             about: What it is wrong with, before that; errors that differ in this alone are one.
+                Bytes are a payload, which is made readable only if it is kept.
             times: How often.
         """
         self.count += times
-        self._add(kind, what, _Group(about + what, times))
+        known = self._groups.get((kind, what))
+        if known is not None:
+            known.count += times
+        elif self._has_room(kind):
+            shown = name(about) if isinstance(about, bytes) else about
+            self._groups[kind, what] = _Group(shown + what, times)
 
     def add(self, other: "Errors") -> None:
         """Take in the errors of another share of the run."""
         self.count += other.count
         for (kind, what), group in other._groups.items():
-            self._add(kind, what, group)
+            known = self._groups.get((kind, what))
+            if known is not None:
+                known.count += group.count
+            elif self._has_room(kind):
+                self._groups[kind, what] = group
 
     def told(self) -> list[tuple[str, int]]:
         """Return the errors that are kept, each with its count, the most frequent first."""
         groups = sorted(self._groups.values(), key=lambda group: -group.count)
         return [(group.first, group.count) for group in groups]
 
-    def _add(self, kind: str, what: str, group: _Group) -> None:
-        known = self._groups.get((kind, what))
-        if known is not None:
-            known.count += group.count
-        elif sum(one == kind for one, _ in self._groups) < SHOWN:
-            self._groups[kind, what] = group
+    def _has_room(self, kind: str) -> bool:
+        return sum(one == kind for one, _ in self._groups) < SHOWN
 
 
 def name(payload: bytes) -> str:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from cli_client.ledger.errors import Errors, name
+from cli_client.ledger.errors import Errors
 from cli_client.ledger.expectation import Expectation, Key
 from cli_client.ledger.latency import Latencies
 from cli_client.ledger.tally import Tally
@@ -161,7 +161,7 @@ class Ledger:
         self.wrong += 1
         self._note_answer(now)
         difference = self.expectation.difference(request.payload, reply)
-        self.errors.note("wrong", f": {difference}", name(request.payload))
+        self.errors.note("wrong", f": {difference}", request.payload)
         if self._on_settled is not None:
             self._on_settled("wrong", connection, request, reply, now)
 
@@ -174,7 +174,7 @@ class Ledger:
         self._note_silence(now)
         self.missing += len(requests)
         if why is not None:
-            about = name(requests[0].payload)
+            about = requests[0].payload
             self.errors.note("missing", f" got no reply: {why}", about, len(requests))
         if self._on_settled is not None:
             for request in requests:
@@ -195,7 +195,7 @@ class Ledger:
             what: What is wrong, in words.
         """
         self.messages[kind] += 1
-        self.errors.note(kind, f": {what}", name(about))
+        self.errors.note(kind, f": {what}", about)
 
     def _note_answer(self, now: float) -> None:
         self._note_silence(now)

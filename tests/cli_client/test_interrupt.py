@@ -3,16 +3,21 @@
 Each of these would wait for a minute, or for ever, if it did not heed it.
 """
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli_client import liars
 from tests.cli_client.sending import COMMAND, reported
 
 
@@ -26,10 +31,12 @@ def start(*options: object, **more: Any) -> "subprocess.Popen[str]":
     )
 
 
-def interrupt(sender: "subprocess.Popen[str]", said: str = "") -> dict[str, Any]:
+def interrupt(
+    sender: "subprocess.Popen[str]", said: str = "", number: int = signal.SIGINT
+) -> dict[str, Any]:
     """Interrupt the sender, and return its report. What it prints is not read meanwhile."""
     assert sender.stderr is not None
-    sender.send_signal(signal.SIGINT)
+    sender.send_signal(number)
     try:
         done = reported(sender.wait(20), said + sender.stderr.read())
     finally:
@@ -100,3 +107,54 @@ def test_while_nobody_reads_the_responses(server_url: str, processes: int) -> No
     assert 0 < found["ledger"]["verified"] < 200_000
     # The count would not fit either, and it would stand in the middle of a line.
     assert not printed[-1].isdecimal()
+
+
+@contextlib.contextmanager
+def flooding() -> Iterator[str]:
+    """A server that never answers, and sends messages that nobody asked for without end."""
+    block = b"\x81\x04tick" * 10_000
+
+    async def flood(websocket: liars.ServerConnection) -> None:
+        transport = websocket.transport
+        while not transport.is_closing():
+            if transport.get_write_buffer_size() < len(block):
+                transport.write(block)
+            await asyncio.sleep(0.001)
+
+    with liars.serving(flood) as url:
+        yield url
+
+
+def test_while_messages_flood_in_on_many_connections() -> None:
+    with flooding() as url, start(url, "-c", 40, "-q", "--linger", "60s") as sender:
+        assert sender.stderr is not None
+        said = sender.stderr.readline() + sender.stderr.readline()
+        found = interrupt(sender, said)
+    assert found["ledger"]["verified"] == 0
+    assert all(equation["holds"] for equation in found["equations"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_other_signals_end_a_run_as_ctrl_c_does(server_url: str, name: str) -> None:
+    with start(server_url, "-z", "60s", "-q") as sender:
+        assert sender.stderr is not None
+        said = sender.stderr.readline()
+        found = interrupt(sender, said, getattr(signal, name))
+    assert found["verdict"] == "interrupted"
+
+
+def test_a_second_ctrl_c_ends_the_run_at_once() -> None:
+    """The first one waits for half a second until it ends the connections."""
+
+    async def swallow(websocket: liars.ServerConnection) -> None:
+        websocket.transport.pause_reading()  # type: ignore[attr-defined]
+        await websocket.wait_closed()
+
+    with liars.serving(swallow) as url, start(url, "-q") as sender:
+        assert sender.stderr is not None
+        sender.stderr.readline()
+        sender.send_signal(signal.SIGINT)
+        sender.send_signal(signal.SIGTERM)
+        assert sender.wait(20) == 130
+        assert "Traceback" not in sender.stderr.read()
