@@ -19,7 +19,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QColor
 
-from desktop_client.pairing import one_line, size_of
+from desktop_client.pairing import one_line
 from desktop_client.theme import current_colors
 from desktop_client.transcript import Direction, Entry
 from desktop_client.wording import isolated, milliseconds, size
@@ -170,7 +170,7 @@ class ConversationModel(QAbstractTableModel):
             case Column.WAY:
                 return ARROWS[entry.direction]
             case Column.SIZE:
-                return "" if entry.is_event else size(size_of(entry.message))
+                return "" if entry.is_event else size(entry.size)
             case Column.ROUND_TRIP:
                 if entry.round_trip is not None:
                     return milliseconds(entry.round_trip * 1e3)
@@ -233,10 +233,14 @@ class ConversationModel(QAbstractTableModel):
         if not wanted or wanted in entry.note.lower():
             return True
         if isinstance(message, bytes):
-            message = message.decode(errors="replace")
+            sought = wanted.encode(errors="replace")
+            pieces = (
+                message[at : at + PIECE + len(sought)] for at in range(0, len(message), PIECE)
+            )
+            return any(sought in piece.lower() for piece in pieces)
         return any(
-            wanted in message[start : start + PIECE + len(wanted)].lower()
-            for start in range(0, len(message), PIECE)
+            wanted in message[at : at + PIECE + len(wanted)].lower()
+            for at in range(0, len(message), PIECE)
         )
 
 

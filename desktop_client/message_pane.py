@@ -29,7 +29,6 @@ from PySide6.QtWidgets import (
 
 from desktop_client.conversation_model import ARROWS
 from desktop_client.message_views import Line, as_hex, as_json, as_text, is_json
-from desktop_client.pairing import size_of
 from desktop_client.state_line import ElidedLabel
 from desktop_client.theme import current_colors, named, set_property
 from desktop_client.transcript import Entry
@@ -159,7 +158,7 @@ class MessagePane(QWidget):
         parts = [ARROWS[entry.direction], entry.when.astimezone().strftime("%H:%M:%S.%f")[:-3]]
         if not entry.is_event:
             parts.append(self.tr("binary") if isinstance(entry.message, bytes) else self.tr("text"))
-            parts.append(size(size_of(entry.message)))
+            parts.append(size(entry.size))
         if entry.round_trip is not None:
             parts.append(milliseconds(entry.round_trip * 1e3))
         return " · ".join(filter(None, [*parts, entry.note]))

@@ -14,7 +14,7 @@ __all__ = ["Line", "as_hex", "as_json", "as_text", "is_json"]
 
 LONGEST_LINE = 4_000
 """Characters of a line on the screen; the time to lay one out grows with their square."""
-MAX_CHECKED = 4 * 2**20
+MAX_CHECKED = 2**20
 """Characters of JSON that are checked as a whole; more would be felt."""
 PER_LINE = 16
 INDENT = "  "

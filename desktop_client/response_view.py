@@ -14,6 +14,8 @@ __all__ = ["ResponseView"]
 LARGE = 40
 """Characters up to which a response is in large type."""
 MAX_SHOWN = 600
+MAX_SPOKEN = 100_000
+"""Characters that are passed to a screen reader; Qt copies them several times."""
 
 
 class ResponseView(QTextEdit):
@@ -61,7 +63,7 @@ class ResponseView(QTextEdit):
                 f"{html.escape(text)}: "
                 f'<b style="color: {current_colors().accent}; font-size: 40pt">{number}</b>'
             )
-            spoken = f"{_whole(arrival.waiting.request)}: {number}"
+            spoken = f"{_whole(arrival.waiting.request)[:MAX_SPOKEN]}: {number}"
             self.setAccessibleName(self.tr("Response: {reply}").format(reply=spoken))
         else:
             text = _shorten(message)
@@ -71,7 +73,7 @@ class ResponseView(QTextEdit):
                 if arrival.kind is Kind.REPLY
                 else self.tr("Message: {reply}")
             )
-            self.setAccessibleName(name.format(reply=_whole(message)))
+            self.setAccessibleName(name.format(reply=_whole(message)[:MAX_SPOKEN]))
         # An empty message has a place too.
         self._put(text, 24 if len(text) <= LARGE else 13, body or "&nbsp;")
 

@@ -32,6 +32,7 @@ class Entry:
         round_trip: Seconds from sending the request to having this reply.
         is_error: Whether something is wrong.
         when: When it was sent, came or happened, in UTC.
+        size: Bytes of the message's payload.
     """
 
     direction: Direction
@@ -40,6 +41,11 @@ class Entry:
     round_trip: float | None = None
     is_error: bool = False
     when: datetime = field(default_factory=lambda: datetime.now(UTC))
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Once, since a table asks for it at each paint.
+        object.__setattr__(self, "size", size_of(self.message))
 
     @property
     def is_event(self) -> bool:
@@ -54,7 +60,7 @@ class Entry:
             "time": self.when.isoformat(timespec="microseconds"),
             "direction": self.direction.value,
             "type": "" if self.is_event else "binary" if binary else "text",
-            "bytes": None if self.is_event else size_of(message),
+            "bytes": None if self.is_event else self.size,
             "round_trip_ms": None if self.round_trip is None else round(self.round_trip * 1e3, 3),
             "note": self.note,
             "message": message.hex() if isinstance(message, bytes) else message,
