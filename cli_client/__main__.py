@@ -48,6 +48,7 @@ Examples:
   wsroll-send -r 2000 -z 1m --check 'p99<50ms'    2,000 a second, status 1 if p99 is too long
   wsroll-send --expect echo --corpus edges URL    edge cases, to any server that echoes
   wsroll-send --json a.json URL; wsroll-send --json b.json URL2; wsroll-send compare a.json b.json
+  wsroll-send --preset jsonrpc --set method=ping URL  any JSON-RPC service: replies by their ids
   wsroll-send selftest                            see the checker catch each kind of fault
 
 \b
@@ -138,8 +139,8 @@ def _other_command(arguments: list[str]) -> Command | None:
     cloup.option(
         "--preset",
         metavar="NAME|FILE.toml|-",
-        help="Take defaults for these options from a preset; - reads it from standard input. "
-        "wsroll-send presets lists those that exist.",
+        help="Take the defaults of these options from a preset; - reads one from standard "
+        "input. wsroll-send presets lists those that come with it.",
     ),
     cloup.option(
         "--set",
@@ -155,8 +156,8 @@ def _other_command(arguments: list[str]) -> Command | None:
         "-n",
         "--messages",
         type=Count(1, 10**12),
-        help="How many requests (10000, 10k, 1M).  [default: 10000, or as -z, --file or --corpus "
-        "make]",
+        help="How many requests (10000, 10k, 1M).  [default: 10000, or what -z, --file or --corpus "
+        "gives]",
     ),
     cloup.option("-z", "--duration", type=Time(), help="For how long, in place of -n (10s, 3m)."),
     cloup.option(
@@ -184,12 +185,12 @@ def _other_command(arguments: list[str]) -> Command | None:
         type=Time(zero=True),
         default=DEFAULTS.ramp,
         show_default=False,
-        help="Time over which the rate grows, or the connections begin.",
+        help="Time over which the rate grows to its full value, or the connections start.",
     ),
     cloup.option(
         "--processes",
         type=Count(0, 1024),
-        help="Spread the connections over so many processes; 0: one per core.  [default: 1, or "
+        help="Spread the connections over this many processes; 0: one per core.  [default: 1, or "
         "one for each worker of --dask]",
     ),
     cloup.option(
@@ -197,7 +198,7 @@ def _other_command(arguments: list[str]) -> Command | None:
         type=SCHEDULER,
         metavar="ADDRESS",
         help="Spread them over the workers of a Dask cluster (tcp://scheduler:8786). Only the "
-        "count is printed; URL and files are as the workers see them.",
+        "count is printed; the URL and files must be valid on the workers.",
     ),
 )
 @cloup.option_group(
@@ -269,7 +270,7 @@ def _other_command(arguments: list[str]) -> Command | None:
     cloup.option(
         "--greeting",
         type=WITH_VARIABLES["rule"],
-        help="Wait for a first message of the server that fits this rule.",
+        help="Wait until the server has sent a first message that fits this rule.",
     ),
     cloup.option(
         "--hello",
@@ -284,7 +285,7 @@ def _other_command(arguments: list[str]) -> Command | None:
         "hello_replies",
         multiple=True,
         type=WITH_VARIABLES["rule"],
-        help="Wait for a reply that fits this rule, the nth to the nth hello (repeatable).",
+        help="Wait for a reply that fits this rule; the nth is for the nth hello (repeatable).",
     ),
 )
 @cloup.option_group(
@@ -296,7 +297,7 @@ def _other_command(arguments: list[str]) -> Command | None:
         "--unix",
         type=click.Path(path_type=Path),
         metavar="PATH",
-        help="Connect to this Unix socket; the URL gives Host and path.",
+        help="Connect to this Unix socket; the URL still gives the Host header and the path.",
     ),
     cloup.option(
         "-H",
@@ -314,7 +315,7 @@ def _other_command(arguments: list[str]) -> Command | None:
         help="Ask for a subprotocol (repeatable).",
     ),
     cloup.option(
-        "--origin", type=WITH_VARIABLES["origin"], help="Say that a page of this origin connects."
+        "--origin", type=WITH_VARIABLES["origin"], help="Connect as a page of this origin."
     ),
     cloup.option(
         "-a",
@@ -324,7 +325,7 @@ def _other_command(arguments: list[str]) -> Command | None:
         help="Log in with HTTP Basic authentication.",
     ),
     cloup.option("--cacert", type=FILE, help="Trust the certificates in this file (PEM)."),
-    cloup.option("--cert", type=FILE, help="Certificate to show (PEM)."),
+    cloup.option("--cert", type=FILE, help="Present this certificate (PEM)."),
     cloup.option("--key", type=FILE, help="Its private key."),
     cloup.option("-k", "--insecure", is_flag=True, help="Do not verify the server's certificate."),
     cloup.option(
@@ -332,8 +333,8 @@ def _other_command(arguments: list[str]) -> Command | None:
         "--proxy",
         type=WITH_VARIABLES["proxy"],
         metavar="URL",
-        help="Go through an HTTP or SOCKS proxy.  [default: that of the environment, but for this "
-        "machine; '' for none]",
+        help="Go through an HTTP or SOCKS proxy; '' for none.  [default: that of the environment, "
+        "except to this machine]",
     ),
     cloup.option("--compress", is_flag=True, help="Offer compression (permessage-deflate)."),
 )
@@ -343,37 +344,37 @@ def _other_command(arguments: list[str]) -> Command | None:
         "--connect-timeout",
         type=Time(),
         default=f"{DEFAULTS.connect_timeout:g}s",
-        help="How long connecting may take.",
+        help="How long opening a connection may take, and what comes before its first request.",
     ),
     cloup.option(
         "-t",
         "--timeout",
         type=Time(),
         default=f"{DEFAULTS.timeout:g}s",
-        help="How long without any reply, until what is in flight is given up.",
+        help="How long a request may wait for its reply.",
     ),
     cloup.option(
         "--max-time",
         type=Time(),
-        help="End the run after this time, whatever is left; that is never sent.",
+        help="End the run after this time; what is left then is never sent.",
     ),
     cloup.option(
         "--retries",
         type=Count(0, 10**6),
         default=DEFAULTS.retries,
-        help="How many times in a row a connection that died is opened again.",
+        help="How many times in a row a connection that was lost is opened again.",
     ),
     cloup.option(
         "--resend/--no-resend",
         default=None,
-        help="Whether to send again what was in flight on a connection that died, or count it as "
-        "missing.  [default: --resend; with --id --no-resend]",
+        help="Whether to send again what a lost connection had in flight, or count it as missing.  "
+        "[default: --resend; with --id --no-resend]",
     ),
     cloup.option(
         "--linger",
         type=Time(zero=True),
         default=f"{DEFAULTS.linger * 1000:g}ms",
-        help="How long to wait, after the last reply, for replies too many.",
+        help="How long to wait for duplicate replies after the last reply.",
     ),
 )
 @cloup.option_group(
@@ -395,7 +396,7 @@ def _other_command(arguments: list[str]) -> Command | None:
     cloup.option(
         "--strict",
         is_flag=True,
-        help="Status 1 if anything failed on the way, even if it was mended (RECOVERED).",
+        help="Exit with status 1 also if the run recovered from a failure (RECOVERED).",
     ),
     cloup.option("--json", type=NEW_FILE_OR_OUTPUT, help="Write the report; - prints it."),
     cloup.option("--html", type=NEW_FILE, help="Write the report as a page."),
@@ -426,8 +427,8 @@ def main(
     """Send requests to a WebSocket server and check that each gets its own right reply.
 
     Standard output has the responses and, as its last line, their count; a summary goes to standard
-    error. The exit status is 0 if every reply was right and every check held, 1 if not, 2 if the
-    command line is wrong, 130 after Ctrl-C.
+    error. The exit status is 0 if every request got its right reply and every check holds (PASS or
+    RECOVERED), 1 if not (FAIL), 2 if the command line is wrong, and 130 if interrupted.
     """
     if sys.stdout is None:
         raise click.UsageError("standard output is closed: send it to a file or to /dev/null.")

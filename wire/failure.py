@@ -13,6 +13,8 @@ from typing import NamedTuple
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
+from wire.address import public_url
+
 __all__ = ["Cause", "Failure", "explain", "first_header", "reason_of"]
 
 LONGEST_TEXT = 200
@@ -102,12 +104,20 @@ def first_header(response: Response, name: str) -> str:
     return next(iter(response.headers.get_all(name)), "")
 
 
+def _without_query(location: str) -> str:
+    """Return where a response points, without the query, which may be ours with a secret in it."""
+    try:
+        return public_url(location)
+    except ValueError:
+        return "a text that is not a URL"
+
+
 def _described(response: Response) -> str:
     """Return an HTTP response in a line: its status, where it points, and what it says."""
     location = first_header(response, "Location")
     said = f"it answered HTTP {response.status_code} {response.reason_phrase}"
     if location:
-        said += f" to {location}"
+        said += f" to {_without_query(location)}"
     if response.body and first_header(response, "Content-Type").startswith("text/plain"):
         text = bytes(response.body[:LONGEST_TEXT]).decode(errors="replace").strip()
         said += f": {text.splitlines()[0]}" if text else ""

@@ -203,6 +203,12 @@ def test_no_proxy_where_none_is_wanted(no_proxy: dict[str, str], unused_port: in
             b"HTTP/1.1 301 Moved\r\nLocation: https://x.example/\r\nContent-Length: 0\r\n\r\n",
             "HTTP 301 Moved to https://x.example/",
         ),
+        (
+            b"HTTP/1.1 301 Moved\r\nLocation: https://u:hush@x.example/p?token=hush\r\n"
+            b"Content-Length: 0\r\n\r\n",
+            "HTTP 301 Moved to https://x.example/p",
+        ),
+        (b"HTTP/1.1 301 Moved\r\nLocation: //[\r\nContent-Length: 0\r\n\r\n", "not a URL"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "gave no WebSocket"),
         (b"", "gave no WebSocket: it closed the connection before it had answered. Is it wss://?"),
     ],
@@ -225,6 +231,7 @@ def test_what_is_no_websocket_server_is_named(answer: bytes, named: str) -> None
     assert done.returncode == 1
     assert named in line
     assert line.isprintable()
+    assert "hush" not in line
 
 
 @pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"])
