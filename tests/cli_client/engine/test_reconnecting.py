@@ -154,6 +154,14 @@ def test_a_sender_that_was_stopped_blames_nobody_for_the_silence(server_url: str
     done = reported(sender.returncode, said + rest)
     assert (done.status, done.faults) == (0, {})
     assert done.report["connections"]["opened"] == 1
+    # The machine may have held it up too, for less long.
+    longest = max(done.report["stalls"], key=lambda stall: stall["length_s"])
+    assert 0.9 < longest["length_s"] < 30
+    assert longest["requests"] > 0
+    with_stalls, without = (
+        done.report[name]["max"] for name in ("latency_ms", "latency_without_stalls_ms")
+    )
+    assert with_stalls > 900 > without
 
 
 def test_a_server_that_only_answers_pings_ends_the_run() -> None:

@@ -1,0 +1,131 @@
+"""The sender's protocol, told directly: bytes in, messages out, however the bytes are cut."""
+
+import itertools
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.exceptions import ProtocolError
+from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.protocol import CLOSING, OPEN
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
+
+from cli_client.engine.corpus import edges
+from cli_client.engine.protocol import RequestProtocol
+from cli_client.ledger.expectation import OtherKind
+
+Message = tuple[bytes, Opcode, list[int]]
+"""A payload, its opcode, and where it is cut into fragments."""
+
+
+def connected(*, binary: bool = False) -> tuple[RequestProtocol, ServerProtocol]:
+    """Return both ends of a connection that is open."""
+    client = RequestProtocol(parse_uri("ws://localhost/"), binary=binary)
+    server = ServerProtocol()
+    client.send_request(client.connect())
+    server.receive_data(b"".join(client.data_to_send()))
+    (request,) = server.events_received()
+    server.send_response(server.accept(request))  # type: ignore[arg-type]
+    client.receive_data(b"".join(server.data_to_send()))
+    assert client.state is OPEN
+    return client, server
+
+
+def frames_of(message: Message) -> Iterable[Frame]:
+    payload, opcode, cuts = message
+    places = [0, *sorted({min(cut, len(payload)) for cut in cuts}), len(payload)]
+    for number, (start, end) in enumerate(itertools.pairwise(places)):
+        last = number == len(places) - 2
+        yield Frame(Opcode.CONT if number else opcode, payload[start:end], last)
+
+
+def encode(frames: Iterable[Frame]) -> bytes:
+    return b"".join(frame.serialize(mask=False) for frame in frames)
+
+
+def receive(client: RequestProtocol, data: bytes, cuts: Iterable[int]) -> list[bytes]:
+    """Hand data over in pieces, and return the messages that it completes."""
+    places = [0, *sorted({cut % (len(data) + 1) for cut in cuts}), len(data)]
+    messages: list[bytes] = []
+    for start, end in itertools.pairwise(places):
+        client.receive_data(data[start:end])
+        messages += client.take_replies()
+    return messages
+
+
+MESSAGES = st.lists(
+    st.tuples(
+        st.one_of(
+            st.binary(max_size=20),
+            st.sampled_from([b"x" * size for size in (124, 125, 126, 127, 65_535, 65_536)]),
+        ),
+        st.sampled_from([Opcode.TEXT, Opcode.TEXT, Opcode.BINARY]),
+        st.lists(st.integers(0, 20), max_size=2),
+    ),
+    max_size=8,
+)
+
+
+@given(MESSAGES, st.lists(st.integers(0, 10**6), max_size=12), st.data())
+def test_messages_come_out_whole_wherever_the_stream_is_cut(
+    messages: list[Message], cuts: list[int], data: st.DataObject
+) -> None:
+    client, _ = connected()
+    frames = [frame for message in messages for frame in frames_of(message)]
+    for _ in range(data.draw(st.integers(0, 3))):
+        control = data.draw(st.sampled_from([Opcode.PING, Opcode.PONG]))
+        frames.insert(data.draw(st.integers(0, len(frames))), Frame(control, b"ping"))
+    received = receive(client, encode(frames), cuts)
+    assert received == [payload for payload, _, _ in messages]
+    kinds = [bytes if opcode is Opcode.TEXT else OtherKind for _, opcode, _ in messages]
+    assert [type(message) for message in received] == kinds
+    assert client.received == len(messages)
+    assert client.pongs == sum(frame.opcode is Opcode.PONG for frame in frames)
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=5))
+def test_what_follows_a_close_frame_is_not_a_message(cuts: list[int]) -> None:
+    client, _ = connected()
+    close = Frame(Opcode.CLOSE, Close(CloseCode.GOING_AWAY, "").serialize())
+    text = Frame(Opcode.TEXT, b"late")
+    assert receive(client, encode([text, close, text, text]), cuts) == [b"late"]
+    assert client.received == 1
+    assert client.close_rcvd is not None
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=5))
+def test_what_comes_before_a_breach_is_a_message(cuts: list[int]) -> None:
+    client, _ = connected()
+    stream = encode([Frame(Opcode.TEXT, b"one"), Frame(Opcode.TEXT, b"two")]) + b"\xff\x00"
+    assert receive(client, stream, cuts) == [b"one", b"two"]
+    assert isinstance(client.parser_exc, ProtocolError)
+    assert client.state is CLOSING
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_the_server_reads_each_request_as_it_was_written(binary: bool) -> None:
+    client, server = connected(binary=binary)
+    payloads = [*edges(), b"Request 5"]
+    for batch in (payloads, payloads[-1:]):
+        client.send_requests(batch)
+        server.receive_data(b"".join(client.data_to_send()))
+        frames = server.events_received()
+        whole, message = [], b""
+        for frame in frames:
+            assert isinstance(frame, Frame)
+            assert frame.opcode in (Opcode.CONT, Opcode.BINARY if binary else Opcode.TEXT)
+            message += frame.data
+            if frame.fin:
+                whole.append(message)
+                message = b""
+        assert whole == batch
+
+
+def test_messages_are_taken_in_until_the_server_answers_our_close() -> None:
+    client, _ = connected()
+    client.send_close(CloseCode.NORMAL_CLOSURE)
+    assert receive(client, encode([Frame(Opcode.TEXT, b"late"), Frame(Opcode.PING, b"")]), []) == [
+        b"late"
+    ]
