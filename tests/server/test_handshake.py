@@ -231,6 +231,16 @@ def test_the_short_way_grants_what_the_other_does_with_the_key_anywhere(
     check_short_way("\r\n".join([PLAIN[0], *lines, "", ""]).encode("latin-1"))
 
 
+@settings(max_examples=200, database=None)
+@given(st.integers(0, 4), st.integers(0, 40), st.sampled_from(["", "\r", "\n", " ", "\r\n "]))
+def test_no_line_is_completed_by_what_follows_the_key(line: int, cut: int, between: str) -> None:
+    """A line is cut in two, and its rest comes behind the key, folded or not."""
+    lines = [*PLAIN[1:4], PLAIN[5], "Origin: http://localhost"]
+    whole = lines[line]
+    lines[line : line + 1] = [whole[:cut], f"{KEY_LINE}{between}{whole[cut:]}"]
+    check_short_way("\r\n".join([PLAIN[0], *lines, "", ""]).encode())
+
+
 @pytest.mark.parametrize("place", range(1, 6))
 def test_what_follows_the_key_is_not_part_of_the_header_before_it(place: int) -> None:
     """``Host: local`` and ``…host`` behind the key are not ``Host: localhost``."""
