@@ -1,85 +1,17 @@
-"""Processes that the tests start and end: what logs to standard error, and a sender that is fed."""
+"""A sender that is fed with requests for as long as a test wants."""
 
 import contextlib
 import itertools
 import json
-import re
 import subprocess
 import threading
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
 
 from tests.cli_client.sending import COMMAND, Reported, reported
+from tests.processes import TIMEOUT
 
-__all__ = ["Logging", "Traffic", "traffic"]
-
-PATIENCE = 30.0
-
-
-class Logging:
-    """A process that runs in the foreground and logs to standard error.
-
-    Args:
-        command: Its command line.
-        more: What else ``subprocess.Popen`` takes.
-    """
-
-    def __init__(self, *command: object, **more: Any) -> None:
-        self.process = subprocess.Popen(
-            [*map(str, command)],
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            **more,
-        )
-        self._lines: list[str] = []
-        self._news = threading.Condition()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    @property
-    def log(self) -> str:
-        """What it has logged so far."""
-        with self._news:
-            return "".join(self._lines)
-
-    def wait_for(self, pattern: str) -> None:
-        """Wait until a line of the log has the pattern in it."""
-
-        def found() -> bool:
-            return any(re.search(pattern, line) for line in self._lines)
-
-        with self._news:
-            self._news.wait_for(lambda: found() or not self._reader.is_alive(), PATIENCE)
-            assert found(), f"{pattern!r} is not in the log: {''.join(self._lines)}"
-
-    def wait(self) -> int:
-        """Return the exit status once it has ended."""
-        status = self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
-        return status
-
-    def end(self) -> None:
-        """End it, however it is."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self._reader.join(PATIENCE)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            with self._news:
-                self._lines.append(line)
-                self._news.notify_all()
-        with self._news:
-            self._news.notify_all()
+__all__ = ["Traffic", "traffic"]
 
 
 class Traffic:
@@ -105,7 +37,7 @@ class Traffic:
         self._feeder.start()
 
     def flow(self, amount: int = 500) -> None:
-        """Wait until so many more requests have been answered."""
+        """Wait until more requests have been answered."""
         wanted = self._answered + amount
         assert self.process.stderr is not None
         for line in self.process.stderr:
@@ -120,14 +52,14 @@ class Traffic:
         self._enough.set()
         assert self.process.stderr is not None
         self._said += self.process.stderr.read()
-        return reported(self.process.wait(PATIENCE), self._said)
+        return reported(self.process.wait(TIMEOUT), self._said)
 
     def end(self) -> None:
         """End it, however it is."""
         self._enough.set()
         self.process.kill()
         self.process.wait()
-        self._feeder.join(PATIENCE)
+        self._feeder.join(TIMEOUT)
         assert self.process.stderr is not None
         self.process.stderr.close()
 

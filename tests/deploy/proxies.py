@@ -10,13 +10,14 @@ import os
 import pwd
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.certificates import Pair
 from tests.conftest import skip_unless_ci
-from tests.deploy.processes import Logging
+from tests.processes import LoggedProcess
 from tests.server.raw import Address
 
 __all__ = ["CONFIGURATION", "DEPLOY", "Proxy", "find", "haproxy", "nginx"]
@@ -25,7 +26,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 CONFIGURATION = DEPLOY / "haproxy" / "haproxy.cfg"
 
 
-class Proxy(Logging):
+class Proxy(LoggedProcess):
     """A proxy in front of two servers; its log tells what it does."""
 
     address: Address = ""
@@ -59,6 +60,7 @@ def haproxy(pair: Pair, a: str, b: str) -> Iterator[Proxy]:
             environment["PROXY_GROUP"] = grp.getgrgid(os.getegid()).gr_name
         proxy = Proxy(
             *(command, "-db", "-f", CONFIGURATION),
+            stdin=subprocess.DEVNULL,
             env=environment,
             pass_fds=[listener.fileno()],
         )
@@ -101,6 +103,7 @@ def nginx(pair: Pair, a: str, b: str) -> Iterator[Proxy]:
         proxy = Proxy(
             *(command, "-c", folder / "nginx.conf", "-g"),
             f"daemon off; pid {folder}/pid; error_log stderr notice;",
+            stdin=subprocess.DEVNULL,
         )
         proxy.address = str(place)
         proxy.sender_options = (

@@ -165,10 +165,18 @@ def test_a_log_that_nobody_reads_does_not_stop_the_parent() -> None:
             known = set(workers(server))
             os.kill(min(known), signal.SIGKILL)
             wait_for(lambda known=known: len(set(workers(server)) - known) == 1)  # type: ignore[misc]
-        with server.connect() as client:
-            client.ask("Request 1")
+        wait_for(lambda: is_answered(server))
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
+
+
+def is_answered(server: Running) -> bool:
+    """Tell whether a worker listens, which a new one does not do at once."""
+    try:
+        with server.connect() as client:
+            return answers(client)
+    except OSError:
+        return False
 
 
 def fill_the_log(server: Running) -> None:
