@@ -82,7 +82,7 @@ def combine(
 
 
 def check_files(*paths: Path | None) -> None:
-    """Check that no file is read or written for two ends.
+    """Check that no file is used twice.
 
     Raises:
         UsageError: If one is.
@@ -91,7 +91,7 @@ def check_files(*paths: Path | None) -> None:
     files = [path.resolve() for path in paths if path and (path.is_file() or not path.exists())]
     twice = {file for file in files if files.count(file) > 1 and file.name != "-"}
     if twice:
-        raise click.UsageError(f"{twice.pop()} is given for two ends: name another file.")
+        raise click.UsageError(f"{twice.pop()} is given twice: name another file.")
 
 
 def _give_way(options: Mapping[str, Any], given: set[str]) -> Mapping[str, Any]:

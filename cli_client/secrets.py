@@ -40,7 +40,7 @@ _BARE = re.compile(r"\{[\w:]+\}|\b(true|false|null)\b|[eE](?=[\d+-])")
 """What JSON and a template may have outside of strings."""
 
 _TELLING = {"type", "op", "event", "action", "method", "jsonrpc", "id", "channel"}
-"""Names of members that say what a message is for; their values are no secrets."""
+"""Names of members that say what a message is for; their values are not secrets."""
 
 
 class FileText(str):
@@ -88,8 +88,8 @@ def _mask_beside_field(part: str, alone: bool) -> str:
 def hide(value: Any, values: Mapping[str, str]) -> Any:
     """Return plain data with its texts showing variables again in place of their values.
 
-    A server may repeat what it was sent. Short values stay: they are no secrets, and stand in many
-    a text by chance.
+    A server may repeat what it was sent. Short values stay: they are not secrets, and
+    appear in many texts by chance.
     """
     if isinstance(value, list):
         return [hide(each, values) for each in value]
@@ -119,7 +119,7 @@ def mask_hello(text: str) -> str:
     """Return what to show of a message that may be a login.
 
     Of a file it is the path. Of JSON it is all but the values of members, unless their names say
-    that these are no secrets. Of any other text it is nothing.
+    that these are not secrets. Of any other text it is nothing.
     """
     if isinstance(text, FileText):
         return f"@{text.path}"

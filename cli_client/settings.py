@@ -117,7 +117,7 @@ class Settings:
         """Return the settings as plain data, with what may be secret masked.
 
         Args:
-            chosen_subprotocols: The subprotocols that the server chose; they are no secrets.
+            chosen_subprotocols: The subprotocols that the server chose; they are not secrets.
         """
         shown = {
             name: str(value) if isinstance(value, Path) else value

@@ -55,7 +55,7 @@ class Source(Protocol):
         """
 
     def close(self) -> None:
-        """Give back what the source holds."""
+        """Release what the source holds."""
 
 
 def open_source(settings: Settings, share: Share, on_more: Callable[[], None]) -> Source:
@@ -87,7 +87,7 @@ def open_source(settings: Settings, share: Share, on_more: Callable[[], None]) -
 
 
 class Series:
-    """A source that can tell any number of payloads at once."""
+    """A source that can give any number of payloads at once."""
 
     is_shared = True
 
@@ -104,7 +104,7 @@ class Series:
         return taken
 
     def close(self) -> None:
-        """Have nothing to give back."""
+        """Close nothing: it holds nothing."""
 
 
 class Rendered:
@@ -154,7 +154,7 @@ class Rendered:
         return taken
 
     def close(self) -> None:
-        """Have nothing to give back."""
+        """Close nothing: it holds nothing."""
 
 
 class Lines:
@@ -183,7 +183,7 @@ class Lines:
             self.total = share.count(self._limit)
         elif sys.stdin is None and self._path == STANDARD_INPUT:
             raise SourceError("cannot read standard input: it is closed")
-        # A pipe that nobody writes to cannot be waited for: the thread ends with the process.
+        # Nothing can wait for a pipe that nobody writes to: the thread ends with the process.
         threading.Thread(target=self._read, name="requests", daemon=True).start()
 
     def take(self, amount: int, connection: int = 1) -> list[tuple[int, bytes]]:
@@ -204,7 +204,7 @@ class Lines:
             self._batches.get_nowait()
 
     def _fetch(self) -> bool:
-        """Have lines ready, and return whether there are any."""
+        """Get lines ready, and return whether there are any."""
         while not self.exhausted:
             try:
                 batch = self._batches.get_nowait()
@@ -280,7 +280,7 @@ class Lines:
 
 
 def _batches(file: BinaryIO) -> Iterator[list[bytes]]:
-    """Give the lines of a file, without their ends, so many at a time as a read brings.
+    """Give the lines of a file, without their ends, as many at a time as a read brings.
 
     Raises:
         SourceError: If a line is longer than any request may be.

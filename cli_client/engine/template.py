@@ -3,7 +3,7 @@
 ``{i}`` is the number of the request, from 0; ``{connection}`` the number of its connection, from 1;
 ``{uuid}`` a random UUID; ``{now_ms}`` the time in milliseconds since 1970; ``{env:NAME}`` an
 environment variable; and ``{column}`` the value in a column of a CSV file, ``{json:column}`` the
-same as a JSON string. Braces that are no field stay as they are, so that JSON needs no escapes.
+same as a JSON string. Braces that are not a field stay as they are, so that JSON needs no escapes.
 """
 
 import csv

@@ -25,7 +25,7 @@ class KeyedLane:
     | answered here | duplicate |
     | given up here | late |
     | in flight on another lane | unsolicited |
-    | of none, or there is no key | a push if it fits a rule of these, else unsolicited |
+    | not that of a request, or missing | a push if it fits a rule for these, else unsolicited |
 
     Args:
         lanes: The lanes of the run.
@@ -140,7 +140,7 @@ class KeyedLane:
         return self._ledger.answered > answered
 
     def time_out(self, now: float, limit: float, why: str) -> bool:
-        """Give up the requests that were sent so many seconds ago or earlier: no reply came.
+        """Give up the requests that were sent this many seconds ago or earlier: no reply came.
 
         Returns:
             Whether one of them has been answered, which here none is.
@@ -154,7 +154,7 @@ class KeyedLane:
         return False
 
     def time_out_overtaken(self, now: float, limit: float) -> None:
-        """Give up the requests that were sent so many seconds ago and overtaken since."""
+        """Give up the requests that were sent this many seconds ago and overtaken since."""
         expired = []
         for place, request in self._in_flight.values():
             if now - request.sent_at <= limit or place > self._latest:

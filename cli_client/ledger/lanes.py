@@ -58,14 +58,14 @@ class AnyLane(Protocol):
         """Take this many of these requests for answered: their replies are right."""
 
     def time_out(self, now: float, limit: float, why: str) -> bool:
-        """Give up the requests that were sent so many seconds ago or earlier: no reply came.
+        """Give up the requests that were sent this many seconds ago or earlier: no reply came.
 
         Returns:
             Whether one of them has been answered, if wrongly.
         """
 
     def time_out_overtaken(self, now: float, limit: float) -> None:
-        """Give up the requests that were sent so many seconds ago and overtaken since."""
+        """Give up the requests that were sent this many seconds ago and overtaken since."""
 
     def give_up(self, now: float, why: str | None) -> None:
         """Wait for nothing any more, as the run is over; why is None if that is not a fault."""
