@@ -85,7 +85,7 @@ class Origins(click.ParamType[list[str]]):
         "--workers",
         default=1,
         type=Count(0, 1024),
-        help="Processes that share the port; 0 is one for each core.",
+        help="Processes that share the port; 0 means one for each core.",
     ),
     option("--tls-cert", type=FILE, help="Certificate chain (PEM): serve wss and https."),
     option("--tls-key", type=FILE, help="Its private key, if not in the same file."),
@@ -189,7 +189,7 @@ class Origins(click.ParamType[list[str]]):
         type=Time(zero=True),
         default=f"{DEFAULTS.drain:g}s",
         help="How long to go on serving after a signal to stop, while /healthz says 503, so that a "
-        "load balancer sends no one new.",
+        "load balancer sends no new clients.",
     ),
     option(
         "--grace",

@@ -45,7 +45,7 @@ class Inflater:
         self._stream = zlib.decompressobj(-window_bits)
 
     def decompress(self, data: bytes | bytearray, limit: int) -> bytes:
-        """Return decompressed data of at most so many bytes, 0 is no limit.
+        """Return decompressed data, of at most ``limit`` bytes if that is not 0.
 
         Raises:
             zlib.error: If the data is not valid.

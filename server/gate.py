@@ -3,7 +3,7 @@
 A browser lets any page connect anywhere and says in ``Origin`` whose page it is; a server that
 does not look lets every site that its user visits talk to it (RFC 6455, section 10.2). And a site
 can point a name of its own at 127.0.0.1 (DNS rebinding); then the page's origin and the request's
-host agree, and only the host gives it away.
+host agree, and only the host shows that the request came from elsewhere.
 """
 
 import functools

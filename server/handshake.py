@@ -268,7 +268,7 @@ def _decide(hub: Hub, protocol: ReplyProtocol, request: Request, rest: bytes) ->
 
 
 def _asks_for_websocket(headers: Headers) -> bool:
-    """Tell whether a request is an opening handshake, be it a bad one.
+    """Tell whether a request is an opening handshake, good or bad.
 
     An offer of another protocol is no reason to refuse the request (RFC 9110, section 7.8).
     """

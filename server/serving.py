@@ -132,7 +132,7 @@ class _Register:
 
 
 async def _drain(hub: Hub, hurry: asyncio.Event) -> None:
-    """Go on serving for a while; the health alone says that new clients shall go elsewhere."""
+    """Go on serving for a while. Only the health tells new clients to go elsewhere."""
     hub.draining = True
     seconds = hub.settings.drain
     if seconds:
@@ -175,10 +175,10 @@ def _on_signals(
 
 
 class _ExceptionHandler:
-    """Logs what goes wrong in the event loop, the same thing at most once a second.
+    """Logs errors of the event loop, the same one at most once a second.
 
     Out of file descriptors, asyncio's own loop reports each connection that it cannot accept
-    (uvloop turns them away without a word); serving goes on.
+    (uvloop closes them and reports nothing). Serving goes on.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What the server says over plain HTTP: the page, its health, its metrics, its version."""
+"""What the server answers over plain HTTP: the page, its health, its metrics, its version."""
 
 import html
 import json
@@ -23,11 +23,11 @@ JSON = "application/json"
 
 
 class Site:
-    """Answers requests that are no WebSocket handshakes.
+    """Answers requests that are not opening handshakes.
 
     Args:
         counters: What ``/metrics`` shows.
-        is_draining: Whether new clients shall go elsewhere, for ``/healthz``.
+        is_draining: Whether new clients should go elsewhere, for ``/healthz``.
     """
 
     def __init__(self, counters: Counters, is_draining: Callable[[], bool]) -> None:
@@ -102,8 +102,8 @@ def _response(status: HTTPStatus, body: bytes, kind: str, more: dict[str, str]) 
 def _page_headers(page: bytes) -> dict[str, str]:
     """Return the security headers of the page.
 
-    Its policy stands in the page itself, where it also holds when the page is opened as a file;
-    as a header it can say one thing more, that no other page may frame it.
+    The page has its policy in itself, so that it holds for a page opened as a file too. Only as a
+    header can a policy say that no other page may frame this one.
     """
     found = re.search(
         rb'http-equiv="Content-Security-Policy"\s+content="([^"]*)"', page, re.IGNORECASE

@@ -1,4 +1,4 @@
-"""HAProxy and nginx: what passes through, whom they send where, and how they stop."""
+"""HAProxy and nginx: what passes through, which server gets which client, and how they stop."""
 
 import contextlib
 import os
@@ -64,7 +64,7 @@ def site(start: Start, pair: Pair, *options: str) -> Iterator[Site]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so of which no event tells."""
+    """Wait until a condition holds that no event announces."""
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline
@@ -145,7 +145,7 @@ def test_a_proxy_that_stops_in_order_keeps_who_is_connected(
         assert proxied.proxy.wait() == 0
 
 
-def test_a_server_that_drains_gets_no_one_new_from_haproxy_and_keeps_whom_it_has(
+def test_a_server_that_drains_gets_no_new_clients_from_haproxy_and_keeps_its_own(
     pair: Pair,
 ) -> None:
     with site(haproxy, pair, "--drain", "600") as proxied:

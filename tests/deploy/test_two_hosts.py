@@ -23,7 +23,7 @@ def test_a_host_that_is_cut_off_costs_no_request(patience: str, reason: str, pai
     with (
         network("front", "a", "b") as (cables, (front, a, b)),
         a.entered(),
-        # At the end, it shall not wait long for clients that cannot hear it.
+        # At the end it must not wait long for clients that it cannot reach.
         running("--host", a.address, "--grace", "0.5") as server_a,
         b.entered(),
         running("--host", b.address) as server_b,

@@ -179,7 +179,7 @@ def test_any_byte_is_a_sign_of_life(sign: bytes) -> None:
 
 
 def send_slowly(peer: Peer, seconds: int, rate: float) -> None:
-    """Let the peer take so many bytes per second for a time."""
+    """Let the peer take this many bytes per second for a time."""
     for _ in range(seconds):
         peer.loop.pass_time(1)
         if peer.transport.aborted:
@@ -188,7 +188,7 @@ def send_slowly(peer: Peer, seconds: int, rate: float) -> None:
 
 
 def owe(peer: Peer, size: int) -> None:
-    """Let there be so many bytes that the peer has not taken."""
+    """Let there be this many bytes that the peer has not taken."""
     peer.send(frame(BINARY, bytes(size)))
     while peer.loop.turn():
         pass

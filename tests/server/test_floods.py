@@ -52,7 +52,7 @@ def test_a_client_that_sends_a_gigabyte_and_reads_nothing(flood: bytes) -> None:
 
 
 def send_until_cut_off(client: RawClient, flood: bytes, size: int) -> int:
-    """Send so many bytes and read nothing; return how many were taken before the cut."""
+    """Send this many bytes and read nothing; return how many were taken before the cut."""
     taken = 0
     with contextlib.suppress(ConnectionError):
         while taken < size:

@@ -23,7 +23,7 @@ MIB = 2**20
 
 
 def length_field(length: int, opcode: int = TEXT) -> bytes:
-    """Return the start of a frame that announces so many bytes."""
+    """Return the start of a frame that announces this many bytes."""
     return bytes([0x80 | opcode, 0xFF]) + length.to_bytes(8, "big") + MASK
 
 

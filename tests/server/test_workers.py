@@ -43,7 +43,7 @@ def is_running(pid: int) -> bool:
 
 @pytest.fixture
 def two_workers() -> Iterator[Running]:
-    """A server with two workers, of which nothing may be left."""
+    """A server with two workers; no process of it may be left at the end."""
     with running("--workers", "2") as server:
         known = set(workers(server))
         assert len(known) == 2
@@ -75,7 +75,7 @@ def test_workers_share_the_connections_and_the_metrics_are_the_sum(two_workers: 
 
 
 def test_workers_share_the_limit_of_connections() -> None:
-    """So many are let in, whichever worker they come to; one more never is."""
+    """The limit holds for all of them together, whichever worker a client comes to."""
     with (
         running("--workers", "2", "--max-connections", "20") as server,
         contextlib.ExitStack() as stack,
@@ -187,7 +187,7 @@ def fill_the_log(server: Running) -> None:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something is so of which no event tells."""
+    """Wait until a condition holds that no event announces."""
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline
