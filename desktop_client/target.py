@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import click
+
 from wire.address import is_loopback, public_url
 from wire.tls import TLSError, client_context
+from wire.values import Header, Token
 
 __all__ = ["Target", "check_tls_files", "fingerprint_of", "parse_headers", "parse_subprotocols"]
-
-# RFC 9110, section 5.6.2: the characters of a token, such as a header's name or a subprotocol.
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_HEADER = re.compile(rf"({_TOKEN})\s*:\s*(.*)")
 
 # RFC 6455, section 4.1: these make up the handshake itself.
 _RESERVED = {"host", "upgrade", "connection"}
@@ -125,15 +124,12 @@ def parse_headers(text: str) -> tuple[tuple[str, str], ...]:
     Raises:
         ValueError: If a line is not a header, or one that the handshake sets itself.
     """
-    headers = []
+    headers: list[tuple[str, str]] = []
     for line in filter(None, map(str.strip, text.splitlines())):
-        found = _HEADER.fullmatch(line)
-        if found is None or not (found[2].isascii() and found[2].isprintable()):
-            raise ValueError(f"{line!r} is not a header: write Name: value, in ASCII")
-        name = found[1].lower()
-        if name in _RESERVED or name.startswith("sec-websocket-"):
-            raise ValueError(f"{found[1]} is set by the WebSocket handshake itself")
-        headers.append((found[1], found[2]))
+        name, value = _converted(Header(), line)
+        if name.lower() in _RESERVED or name.lower().startswith("sec-websocket-"):
+            raise ValueError(f"{name} is set by the WebSocket handshake itself")
+        headers.append((name, value))
     return tuple(headers)
 
 
@@ -143,13 +139,22 @@ def parse_subprotocols(text: str) -> tuple[str, ...]:
     Raises:
         ValueError: If one is not a token (RFC 6455, section 4.1), or is there twice.
     """
-    names = tuple(filter(None, re.split(r"[\s,]+", text)))
-    for name in names:
-        if re.fullmatch(_TOKEN, name) is None:
-            raise ValueError(f"{name!r} is not a subprotocol: letters, digits and !#$%&'*+-.^_`|~")
+    names = tuple(_converted(Token(), name) for name in filter(None, re.split(r"[\s,]+", text)))
     if len(set(names)) < len(names):
         raise ValueError("a subprotocol is there twice")
     return names
+
+
+def _converted(kind: click.ParamType[Any], text: str) -> Any:
+    """Return what a text means as an option of the commands.
+
+    Raises:
+        ValueError: If it is not such an option; the message is that of the commands.
+    """
+    try:
+        return kind.convert(text, None, None)
+    except click.BadParameter as error:
+        raise ValueError(error.message) from None
 
 
 def _pinned(fingerprint: str) -> type[ssl.SSLObject]:

@@ -250,7 +250,7 @@ def test_every_option_is_checked_beside_its_field(
                 (
                     dialog.subprotocols,
                     "chat, a/b",
-                    "'a/b' is not a subprotocol",
+                    "'a/b' is not a name",
                     "graphql-ws, chat",
                 ),
                 (dialog.subprotocols, "chat, chat", "twice", ""),
