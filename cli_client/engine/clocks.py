@@ -13,7 +13,7 @@ Clock = Callable[[], float]
 """Tells the time in seconds, from a moment that means nothing, and never goes back."""
 
 INTERVAL = 0.01
-"""Seconds from one look at the event loop to the next."""
+"""Seconds between two checks of the event loop."""
 
 STALL = 0.25
 """Seconds for which a process stands still before it is called a stall: a busy machine may well

@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
         self.fill()
 
     def fill(self, limit: int | None = None) -> None:
-        """Send requests until the window is full, or so many."""
+        """Send requests until the window is full, or up to the limit."""
         room = self.room if limit is None else min(self.room, limit)
         now = self._watch.now()
         # One that was sent before, and one more for each of these that has been answered.

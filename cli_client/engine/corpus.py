@@ -1,6 +1,6 @@
 """The corpus of edge cases: payloads at the borders of the frame format and of UTF-8.
 
-A frame tells its length in 7, 16 or 64 bits, with the borders at 125 and 65,535 bytes (RFC 6455,
+A frame states its length in 7, 16 or 64 bits, with the borders at 125 and 65,535 bytes (RFC 6455,
 section 5.2). Text may be cut into fragments anywhere, in the middle of a character too (section
 5.4). All are valid text, so each can be sent as text and as binary.
 """

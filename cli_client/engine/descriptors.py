@@ -1,4 +1,4 @@
-"""File descriptors: each connection takes one, and a process has only so many."""
+"""File descriptors: each connection takes one, and a process has a limited number."""
 
 __all__ = ["DescriptorError", "allow"]
 

@@ -51,10 +51,10 @@ REMEMBERED_IN_ALL = 65_536
 """How many those are over all connections, unless a window is larger."""
 
 MOST_REASONS = 100
-"""How many different ends and failures are told apart: servers choose their reasons."""
+"""How many different ends and failures are listed: servers choose their reasons."""
 
 LATE = 0.3
-"""Seconds between two looks at the connections, three times what is usual, from which on what came
+"""Seconds between two checks of the connections, three times what is usual, from which on what came
 meanwhile has to be read first."""
 
 FINAL_CODES = {
@@ -136,7 +136,7 @@ class Fleet:
         self._arrivals = Arrivals(ledger, supply, on_settled, watch.now, at_once=size == 1)
         self._numbers = count(1)
         self._turn = 0
-        self._looked_at = 0.0
+        self._checked_at = 0.0
         # By place: a connection that is opened again stands where the old one was.
         self._connections: dict[int, Connection] = {}
         self._closing: dict[Connection, asyncio.Task[None]] = {}
@@ -174,7 +174,7 @@ class Fleet:
     # The course of a run.
 
     async def open_first(self) -> None:
-        """Open one connection alone, so that its failure is told once and at once.
+        """Open one connection alone, so that its failure is reported once and at once.
 
         Only where a server is silent before the first request is it tried again.
 
@@ -205,7 +205,7 @@ class Fleet:
 
     async def start(self) -> None:
         """Begin to send, over some of the connections in each turn of the event loop."""
-        self._looked_at = self._watch.now()
+        self._checked_at = self._watch.now()
         for begun in self._begun:
             begun.set()
             await asyncio.sleep(0)
@@ -216,7 +216,7 @@ class Fleet:
             connection.fill()
 
     def spread(self, amount: int) -> None:
-        """Send so many requests, over each of the connections in turn."""
+        """Send this number of requests, over each of the connections in turn."""
         connections = [*self._connections.values()]
         share = -(-amount // max(1, len(connections)))
         for _ in connections:
@@ -229,8 +229,8 @@ class Fleet:
         """Look for connections that are silent, and requests that have waited too long."""
         now = self._watch.now()
         self._arrivals.finish()
-        late = now - self._looked_at > LATE
-        self._looked_at = now
+        late = now - self._checked_at > LATE
+        self._checked_at = now
         # What came while this process was held up may not have been read yet.
         if not late:
             for connection in [*self._connections.values()]:

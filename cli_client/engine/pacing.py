@@ -30,7 +30,7 @@ LONGEST_TURN = 1.0
 
 @dataclass(frozen=True)
 class Pace:
-    """So many requests per second, after so many seconds of growing.
+    """A number of requests per second, reached after some seconds of growing.
 
     Of a run that is spread over several processes, each sends every n-th of them, so that together
     they send at even distances.

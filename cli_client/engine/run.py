@@ -39,7 +39,7 @@ from wire.event_loop import new_event_loop
 __all__ = ["Run", "RunError"]
 
 WATCH_INTERVAL = 0.1
-"""Seconds from one look at the run to the next."""
+"""Seconds between two checks of the run."""
 
 INTERRUPTED_CLOSE_TIMEOUT = 0.5
 """Seconds that closing may take after Ctrl-C, so that the report comes within one."""
@@ -167,7 +167,7 @@ class Run:
         """
         self._loop = asyncio.get_running_loop()
         self._loop_watch.start()
-        with self._heeding_signals():
+        with self._handling_signals():
             try:
                 self._start_task("watch", self._keep_watch(self._clock()))
                 self._start_task("course", self._take_course())
@@ -244,15 +244,15 @@ class Run:
     async def _send_what_is_due(self, pace: Pace) -> None:
         """Send each request when it is due, by each of the connections in turn."""
         assert self._schedule_lag is not None
-        looked = -1.0
+        checked = -1.0
         with self._make_ticker(pace, self._stopwatch) as ticker:
             while not self._over.is_set():
                 elapsed = self._stopwatch.elapsed
                 due = pace.due(self._supply.taken)
                 # One that was due before has waited for the connections since, not for this task.
-                if looked < due <= elapsed:
+                if checked < due <= elapsed:
                     self._schedule_lag.record([elapsed - due])
-                looked = elapsed
+                checked = elapsed
                 self._fleet.spread(self._supply.owed)
                 await ticker.wait()
 
@@ -357,7 +357,7 @@ class Run:
                 self._loop.call_soon_threadsafe(fill)
 
     @contextlib.contextmanager
-    def _heeding_signals(self) -> Iterator[None]:
+    def _handling_signals(self) -> Iterator[None]:
         """End the run in order on the first signal, and at once on the second.
 
         Not by the event loop's own means: while this process waits for a reader of its output, the

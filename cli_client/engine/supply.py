@@ -52,7 +52,7 @@ class Supply:
         self.taken = 0
         """How many requests have been handed out, each counted once."""
         self.refused = 0
-        """How many cannot be sent, as no reply could be told to be theirs: none or one."""
+        """How many cannot be sent, as no reply could be recognised as theirs: 0 or 1."""
         self.gave_equal = False
         """Whether two of them were equal, as far as is known."""
         self._total = ledger.total

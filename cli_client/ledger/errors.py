@@ -1,8 +1,8 @@
 """What went wrong in a run, in words: grouped, counted, and bounded however much goes wrong.
 
-Errors that are told in the same words, but for the request that they are about, are one error with
-a count; the first of them stands for all. Of each kind only so many are kept, so that a thousand
-different wrong replies do not hide the one line that says why the connection died.
+Errors that differ only in the request that they are about are one error with a count; the first of
+them stands for all. Of each kind a limited number is kept, so that a thousand different wrong
+replies do not hide the one line that says why the connection died.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from wire.text import printable
 __all__ = ["Errors", "name"]
 
 SHOWN = 5
-"""How many different errors of a kind are told; the rest is counted."""
+"""How many different errors of a kind are kept; the rest is counted."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Errors:
             elif self._has_room(kind):
                 self._groups[kind, what] = group
 
-    def told(self) -> list[tuple[str, int]]:
+    def listed(self) -> list[tuple[str, int]]:
         """Return the errors that are kept, each with its count, the most frequent first."""
         groups = sorted(self._groups.values(), key=lambda group: -group.count)
         return [(group.first, group.count) for group in groups]

@@ -44,11 +44,11 @@ class Expectation:
     start: Callable[[bytes], bytes | None] = lambda request: None
     """Return how the reply to a request must start, if that is known."""
     by_key: bool = False
-    """Whether the key alone tells whose a reply is, so that there may be any order."""
+    """Whether the key alone shows which request a reply answers, so that any order is right."""
     ordered: bool = True
     """Whether replies must come in the order of the requests."""
     by_position: bool = False
-    """Whether each reply belongs to the oldest request in flight, as no key tells."""
+    """Whether each reply belongs to the oldest request in flight, as there is no key."""
     by_prefix: bool = False
     """Whether the key is the payload, and a message that begins with one is its wrong reply."""
     settles: Callable[[bytes], bool] = lambda reply: True
@@ -142,7 +142,7 @@ def _check_echo(request: bytes, reply: bytes) -> int:
 
 
 def _check_any(request: bytes, reply: bytes) -> int:
-    # The others need not look: what is compared with valid UTF-8 (RFC 6455, section 5.6) is so too.
+    # The others need not check: what equals valid UTF-8 (RFC 6455, section 5.6) is valid too.
     if type(reply) is not bytes:
         raise WrongReplyError("the reply is of the other kind")
     try:
@@ -159,7 +159,7 @@ def _check_any_binary(request: bytes, reply: bytes) -> int:
 
 
 def _difference(expected: bytes, reply: bytes) -> str:
-    """Say where a reply parts from what was expected: offset and bytes."""
+    """Say where a reply differs from what was expected: offset and bytes."""
     size = min(len(expected), len(reply))
     if expected[:size] == reply[:size]:
         if len(reply) < len(expected):

@@ -43,7 +43,7 @@ class Lane:
     A request that is overtaken or that waits too long is missing, or wrong if one single message is
     held then. When the connection dies, what is in flight goes back to be sent again.
 
-    If nothing but their position tells the replies apart, each belongs to the oldest request.
+    If replies differ by nothing but their position, each belongs to the oldest request.
 
     Args:
         lanes: The lanes of the run.
@@ -139,7 +139,7 @@ class Lane:
             self._add(queue)
 
     def time_out(self, now: float, limit: float, why: str) -> bool:
-        """Give up the requests that were sent so many seconds ago or earlier: no reply came.
+        """Give up the requests that were sent this many seconds ago or earlier: no reply came.
 
         Returns:
             Whether one of them has been answered, if wrongly.
@@ -154,7 +154,7 @@ class Lane:
         return answered
 
     def time_out_overtaken(self, now: float, limit: float) -> None:
-        """Give up the requests that were sent so many seconds ago and overtaken since."""
+        """Give up the requests that were sent this many seconds ago and overtaken since."""
         expired = []
         while self._overtaken and now - self._overtaken.oldest.sent_at > limit:
             expired.append(self._overtaken.take_oldest())
@@ -328,7 +328,7 @@ class Lane:
     # Messages held, and requests given up.
 
     def _hold(self, message: bytes, now: float) -> None:
-        """Hold a message that answers nothing, if what follows may tell more."""
+        """Hold a message that answers nothing, until what follows explains it."""
         if self.is_empty:
             self._dismiss(message)
             return

@@ -109,7 +109,9 @@ def _measured(settings: Settings, result: Result, started_at: str) -> Report:
             "schedule_lag_ms": None if result.schedule_lag is None else _lag(result.schedule_lag),
         },
         "missing_shares": [*result.missing_shares],
-        "errors": [{"message": message, "count": count} for message, count in result.errors.told()],
+        "errors": [
+            {"message": message, "count": count} for message, count in result.errors.listed()
+        ],
         "error_count": result.errors.count,
         "warnings": [*result.warnings],
         "checks": [],

@@ -120,7 +120,7 @@ def test_when_not_even_the_first_connection_opens_the_result_says_what_was_tried
     )
     assert failed(result) == {HandshakeKey("failed", "handshake", "HTTP 503 from nginx"): 1}
     assert verdict(result) == "fail"
-    assert "HTTP 503" in result.errors.told()[0][0]
+    assert "HTTP 503" in result.errors.listed()[0][0]
 
 
 def test_a_close_that_is_not_answered_is_counted() -> None:
@@ -265,7 +265,7 @@ def test_max_time_bounds_any_run() -> None:
     assert result.fates["verified"] == 5
     assert result.fates["missing"] == 1
     assert result.fates["never_sent"] == 94
-    assert "--max-time 0.4 s was over" in str(result.errors.told())
+    assert "--max-time 0.4 s was over" in str(result.errors.listed())
 
 
 def test_the_time_out_is_not_in_the_elapsed_time() -> None:
@@ -325,7 +325,7 @@ def test_a_poison_message_takes_no_others_with_it(code: int) -> None:
         result = run(url, messages=200, window=64, retries=3)
     assert result.fates["verified"] == 199
     assert result.fates["missing"] == 1
-    assert "Request 20 got no reply" in str(result.errors.told())
+    assert "Request 20 got no reply" in str(result.errors.listed())
 
 
 def test_pushes_between_slow_replies_are_unsolicited_and_nothing_is_wrong() -> None:

@@ -63,7 +63,7 @@ class Service:
 
     @property
     def errors(self) -> str:
-        return "\n".join(message for message, _ in self.ledger.errors.told())
+        return "\n".join(message for message, _ in self.ledger.errors.listed())
 
 
 def test_replies_in_any_order_are_verified() -> None:

@@ -68,7 +68,7 @@ class Run:
 
     @property
     def errors(self) -> str:
-        return "\n".join(message for message, _ in self.ledger.errors.told())
+        return "\n".join(message for message, _ in self.ledger.errors.listed())
 
 
 def test_right_replies_in_order_are_verified() -> None:
