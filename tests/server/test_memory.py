@@ -102,7 +102,7 @@ def growth_by_large_messages(server: Running, tls: ssl.SSLContext | None = None)
 
 def test_an_idle_client_costs_what_it_did_before_its_large_message() -> None:
     """Whole messages and fragmented ones, answered long ago."""
-    with running() as server:
+    with running("--ping-interval", "600") as server:
         assert growth_by_large_messages(server) < 15 * MIB
 
 
@@ -110,7 +110,7 @@ def test_an_idle_client_costs_little_more_over_tls(pair: Pair) -> None:
     """A few records for each: TLS keeps its buffers."""
     options = ("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key))
     trusting = ssl.create_default_context(cafile=str(pair.certificate))
-    with running(*options) as server:
+    with running(*options, "--ping-interval", "600") as server:
         assert growth_by_large_messages(server, trusting) < CLIENTS * 10 * RECORD_SIZE
 
 
