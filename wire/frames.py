@@ -5,10 +5,11 @@ chooses plain Python although the extension is there; tests and benchmarks compa
 """
 
 import os
+from typing import Literal
 
 __all__ = ["LANGUAGE", "Answerer", "check", "pack", "split"]
 
-LANGUAGE = "Python"
+LANGUAGE: Literal["C", "Python"] = "Python"
 """What the functions are written in: C or Python."""
 
 if os.environ.get("WSROLL_PLAIN_FRAMES"):

@@ -28,7 +28,11 @@ class Row(NamedTuple):
 def compare(a: Report, b: Report) -> str:
     """Return two reports side by side, for a person: what b changed against a."""
     lines = [f"{name}  {_headline(report)}" for name, report in (("A", a), ("B", b))]
-    differences = [*_differences({"tool": a["tool"]}, {"tool": b["tool"]})]
+    differences = [
+        *_differences(
+            {"tool": a["tool"], **a["environment"]}, {"tool": b["tool"], **b["environment"]}
+        )
+    ]
     differences += _differences(a["settings"], b["settings"])
     lines += ["", "Set otherwise:" if differences else "The settings are the same."]
     lines += [f"  {printable(line)}" for line in differences]

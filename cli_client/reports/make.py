@@ -1,6 +1,7 @@
 """The report of a run: all its figures as plain data. ``docs/report.md`` describes it."""
 
 import importlib.metadata
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -14,6 +15,7 @@ from cli_client.reports.schema import Report
 from cli_client.reports.wording import rate as rate_text
 from cli_client.secrets import hide
 from cli_client.settings import Settings
+from wire import frames
 
 if TYPE_CHECKING:
     from cli_client.reports.checks import Check
@@ -70,6 +72,10 @@ def _measured(settings: Settings, result: Result, started_at: str) -> Report:
     report: Report = {
         "schema": schema.SCHEMA,
         "tool": f"wsroll-send {importlib.metadata.version('wsroll')}",
+        "environment": {
+            "python": f"{sys.implementation.name} {'.'.join(map(str, sys.version_info[:3]))}",
+            "frames": frames.LANGUAGE,
+        },
         "verdict": "fail",
         "reasons": [],
         "unverified": [*result.unverified],

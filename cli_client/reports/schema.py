@@ -13,6 +13,7 @@ __all__ = [
     "SCHEMA",
     "CheckResult",
     "Close",
+    "Environment",
     "Equation",
     "Lag",
     "Latency",
@@ -198,11 +199,19 @@ class Second(TypedDict):
     max_ms: Amount | None
 
 
+class Environment(TypedDict):
+    """What the sender ran on."""
+
+    python: str
+    frames: Literal["C", "Python"]
+
+
 class Report(TypedDict):
     """All figures of a run."""
 
     schema: int
     tool: str
+    environment: Environment
     verdict: VerdictName
     reasons: list[str]
     unverified: list[str]

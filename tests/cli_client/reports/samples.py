@@ -16,6 +16,7 @@ def passing() -> Report:
     return {
         "schema": 2,
         "tool": "wsroll-send 0.1.0",
+        "environment": {"python": "cpython 3.11.7", "frames": "C"},
         "verdict": "pass",
         "reasons": [],
         "unverified": ["listened 10 ms for late replies"],
