@@ -1,9 +1,16 @@
 """The command ``wsroll-send``: its options and its exit status."""
 
+import os
+import signal
+
+_before = signal.getsignal(signal.SIGINT)
+if _before is signal.default_int_handler:
+    # Ctrl-C would show the traceback of whatever import it interrupts.
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+
 import dataclasses
 import datetime
 import importlib
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +35,8 @@ from cli_client.settings import LARGEST_REQUEST, STANDARD_INPUT, Settings, name_
 from wire.address import DEFAULT_URL
 from wire.command import Command
 from wire.values import Count, Rate, Size, Time
+
+signal.signal(signal.SIGINT, _before)
 
 if TYPE_CHECKING:
     from cli_client.ledger.result import Result

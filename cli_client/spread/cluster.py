@@ -24,7 +24,7 @@ from cli_client.settings import Settings
 from cli_client.share import Share
 from cli_client.spread.one_share import Message, run_share
 from cli_client.spread.output import Output
-from cli_client.spread.shares import Heard, collect
+from cli_client.spread.shares import Heard, collect, noting_interrupts
 
 __all__ = ["run_on_cluster"]
 
@@ -172,16 +172,18 @@ def _run(
             )
             for index in range(settings.processes)
         ]
-        return collect(
-            settings,
-            futures,
-            messages,
-            show,
-            stop,
-            one_clock=False,
-            loss=_describe_loss,
-            check=check,
-        )
+        with noting_interrupts() as interrupted:
+            return collect(
+                settings,
+                futures,
+                messages,
+                show,
+                stop,
+                interrupted,
+                one_clock=False,
+                loss=_describe_loss,
+                check=check,
+            )
     finally:
         # This cancels what is still running: see _Line.
         executor.shutdown(wait=False)

@@ -23,7 +23,7 @@ from cli_client.settings import Settings
 from cli_client.share import Share
 from cli_client.spread.one_share import Message, run_share
 from cli_client.spread.output import Output
-from cli_client.spread.shares import INTERRUPTS, Heard, collect
+from cli_client.spread.shares import INTERRUPTS, Heard, collect, noting_interrupts
 
 __all__ = ["run_in_processes"]
 
@@ -58,7 +58,7 @@ def run_in_processes(settings: Settings, quiet: bool, show: Callable[[Standing],
                 while reader.poll():
                     yield time.perf_counter(), reader.recv()
 
-    with contextlib.ExitStack() as executors:
+    with noting_interrupts() as interrupted, contextlib.ExitStack() as executors:
         try:
             with _blocked_interrupts():
                 for share in shares:
@@ -71,7 +71,14 @@ def run_in_processes(settings: Settings, quiet: bool, show: Callable[[Standing],
                     readers.append(reader)
                     writer.close()  # or the end of the process would not end the pipe
             result = collect(
-                settings, futures, messages, show, stop, one_clock=True, loss=_describe_loss
+                settings,
+                futures,
+                messages,
+                show,
+                stop,
+                interrupted,
+                one_clock=True,
+                loss=_describe_loss,
             )
         except KeyboardInterrupt:
             _kill_processes()

@@ -23,7 +23,7 @@ from cli_client.ledger.timeline import Standing
 from cli_client.settings import Settings
 from cli_client.spread.one_share import Message
 
-__all__ = ["INTERRUPTS", "Heard", "collect"]
+__all__ = ["INTERRUPTS", "Heard", "collect", "noting_interrupts"]
 
 LOOK_INTERVAL = 0.1
 """Seconds from one look at the messages to the next."""
@@ -56,6 +56,7 @@ def collect(
     messages: Callable[[], Iterator[Heard]],
     show: Callable[[Standing], None],
     stop: Callable[[], None],
+    interrupted: threading.Event,
     *,
     one_clock: bool,
     loss: Callable[[BaseException], str | None],
@@ -69,6 +70,7 @@ def collect(
         messages: Gives the messages that have come.
         show: Shows how far the run is.
         stop: Asks all shares to end, each with what it has; may be called more than once.
+        interrupted: Set when the run is interrupted.
         one_clock: Whether the shares have the monotonic clock of this process.
         loss: Returns how a share was lost for good, in words, if an error says so.
         check: Called while no share reports. A RunError ends the run.
@@ -76,45 +78,43 @@ def collect(
     Raises:
         RunError: If a share cannot begin, or none reports any more.
         OSError: If the ledger cannot be opened.
-        KeyboardInterrupt: If it is interrupted twice.
     """
     course = _Course(len(futures), one_clock)
     patience = settings.connect_timeout + settings.timeout + settings.linger + PATIENCE
     pending = set(futures)
     stopped_at = None
-    with _interrupts() as interrupted:
-        try:
-            while pending:
-                done, pending = wait(pending, timeout=LOOK_INTERVAL)
-                for heard_at, message in messages():
-                    course.hear(message, heard_at)
-                for future in done:
-                    course.end(futures.index(future), future, loss)
-                running = {futures.index(future) for future in pending}
-                standing = course.news(running)
-                if standing is not None:
-                    show(standing)
-                now = time.monotonic()
-                if interrupted.is_set() or course.is_cut_short:
-                    stop()
-                    stopped_at = stopped_at or now
-                    if now - stopped_at > STOP_PATIENCE:
-                        course.give_up(running)
-                        break
-                if now - course.heard_at > settings.connect_timeout:
-                    check()
-                if now - course.heard_at > patience:
-                    raise RunError(f"{course.silent(running)} for {patience:.0f} seconds")
-        finally:
-            for future in futures:
-                future.cancel()
+    try:
+        while pending:
+            done, pending = wait(pending, timeout=LOOK_INTERVAL)
+            for heard_at, message in messages():
+                course.hear(message, heard_at)
+            for future in sorted(done, key=futures.index):
+                course.end(futures.index(future), future, loss)
+            running = {futures.index(future) for future in pending}
+            standing = course.news(running)
+            if standing is not None:
+                show(standing)
+            now = time.monotonic()
+            if interrupted.is_set() or course.is_cut_short:
+                stop()
+                stopped_at = stopped_at or now
+                if now - stopped_at > STOP_PATIENCE:
+                    course.give_up(running)
+                    break
+            if now - course.heard_at > settings.connect_timeout:
+                check()
+            if now - course.heard_at > patience:
+                raise RunError(f"{course.silent(running)} for {patience:.0f} seconds")
+    finally:
+        for future in futures:
+            future.cancel()
     whole = course.add_up()
     whole.interrupted = interrupted.is_set() or course.was_interrupted
     return whole
 
 
 @contextlib.contextmanager
-def _interrupts() -> Iterator[threading.Event]:
+def noting_interrupts() -> Iterator[threading.Event]:
     """Give an event that the first interrupt sets; the second raises KeyboardInterrupt."""
     interrupted = threading.Event()
 

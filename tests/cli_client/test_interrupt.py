@@ -158,3 +158,23 @@ def test_a_second_ctrl_c_ends_the_run_at_once() -> None:
         sender.send_signal(signal.SIGTERM)
         assert sender.wait(20) == 130
         assert "Traceback" not in sender.stderr.read()
+
+
+@pytest.mark.parametrize("module", ["click", "cloup", "cli_client.options", "cli_client.settings"])
+def test_while_it_is_being_imported(tmp_path: Path, module: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+    )
+    done = subprocess.run(
+        [*COMMAND, "--help"],
+        text=True,
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -1,6 +1,7 @@
 """What the shares of a run come to together, where they do not run side by side."""
 
 import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -13,7 +14,7 @@ from cli_client.ledger.result import Result
 from cli_client.ledger.timeline import Second, Seconds, Standing
 from cli_client.settings import Settings
 from cli_client.spread.one_share import Message
-from cli_client.spread.shares import INTERRUPTS, Heard, collect
+from cli_client.spread.shares import INTERRUPTS, Heard, collect, noting_interrupts
 
 
 def ended(outcome: Result | Exception) -> Future[Result]:
@@ -42,6 +43,7 @@ def collected(
         messages,
         lambda standing: None,
         lambda: None,
+        threading.Event(),
         one_clock=one_clock,
         loss=lambda error: "was killed" if isinstance(error, BrokenProcessPool) else None,
     )
@@ -138,15 +140,17 @@ def test_every_interrupt_asks_the_shares_to_end(number: signal.Signals) -> None:
             signal.raise_signal(number)
         return iter(())
 
-    whole = collect(
-        Settings(),
-        [future],
-        messages,
-        show_nothing,
-        stop,
-        one_clock=True,
-        loss=lambda error: None,
-    )
+    with noting_interrupts() as interrupted:
+        whole = collect(
+            Settings(),
+            [future],
+            messages,
+            show_nothing,
+            stop,
+            interrupted,
+            one_clock=True,
+            loss=lambda error: None,
+        )
     assert whole.interrupted
     assert whole.fates["verified"] == 1
     assert signal.getsignal(number) is before
@@ -157,13 +161,14 @@ def test_a_second_interrupt_does_not_wait_for_the_shares() -> None:
         signal.raise_signal(signal.SIGTERM)
         return iter(())
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), noting_interrupts() as interrupted:
         collect(
             Settings(),
             [Future()],
             messages,
             lambda standing: None,
             lambda: None,
+            interrupted,
             one_clock=True,
             loss=lambda error: None,
         )
