@@ -94,6 +94,10 @@ class Refused(NamedTuple):
 Outcome = Accepted | Page | Refused
 
 
+_TLS_HANDSHAKE = b"\x16"
+"""The first byte of a TLS client (RFC 8446, section 5.1); no HTTP request begins with it."""
+
+
 class OpeningHandshake:
     """The server's side of one opening handshake.
 
@@ -139,6 +143,13 @@ class OpeningHandshake:
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "header size",
                 f"The request's head is larger than {limit} bytes.",
+            )
+        if head.startswith(_TLS_HANDSHAKE):
+            # The client waits for our part of it, and would wait until its time-out.
+            return _refuse(
+                HTTPStatus.BAD_REQUEST,
+                "malformed",
+                "This port does not use TLS: try ws:// or http://.",
             )
         if found < 0:
             return None

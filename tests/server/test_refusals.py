@@ -124,7 +124,7 @@ def test_the_header_size_is_an_option() -> None:
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
         b"GET / HTTP/1.1\r\n: no name\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: \x00\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
         handshake("localhost", "Host: evil.example"),
         handshake("localhost", "Origin: http://localhost", "Origin: http://evil.example"),
