@@ -1,4 +1,4 @@
-"""The house holds to its directions: who may import whom, and that no imports form a circle."""
+"""The directions of the house: what each part may import, and that no imports form a cycle."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -96,5 +96,5 @@ def test_the_ground_of_the_sender_knows_no_room(name: str) -> None:
     }
 
 
-def test_no_imports_form_a_circle() -> None:
+def test_no_imports_form_a_cycle() -> None:
     list(TopologicalSorter(IMPORTS).static_order())
