@@ -7,6 +7,9 @@ import time
 from tests.simulation.drawing import draw
 from tests.simulation.simulating import simulate
 
+REPORTED = 1000
+"""After how many seeds a line says how far it is."""
+
 
 def main() -> int:
     """Simulate the seeds, and tell of each that shows a fault."""
@@ -22,6 +25,8 @@ def main() -> int:
         outcome = simulate(draw(seed))
         done += 1
         exact += outcome.exact
+        if done % REPORTED == 0:
+            print(f"{done:,} seeds done", file=sys.stderr, flush=True)
         if options.show:
             print(outcome.scenario)
         if outcome.problems:

@@ -282,12 +282,14 @@ class Account:
 
     def _has_strayed(self, link: Link, payload: bytes | None, taken: Taken) -> bool:
         """Whether a message is the reply to a request in flight on another connection."""
-        return payload is not None and any(
-            sent not in link.sent
+        return any(
+            sent.payload == payload
             and sent.order < taken.order
             and sent.state == "in flight"
             and taken.at - sent.at <= self.settings.timeout
-            for sent in self.elsewhere.get(payload, ())
+            for other in self.links
+            if other is not link and (other.gone is None or other.gone > taken.order)
+            for sent in other.sent
         )
 
     def _doubt_overtaken(self, link: Link) -> None:
