@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--show", action="store_true", help="show what was drawn")
-    parser.add_argument("--most", type=int, default=20, help="stop after so many with a fault")
+    parser.add_argument("--most", type=int, default=20, help="how many with a fault end it")
     options = parser.parse_args()
     began = time.monotonic()
     faulty = exact = done = 0

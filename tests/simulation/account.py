@@ -613,7 +613,7 @@ def _is_text(taken: Taken) -> bool:
 
 
 def _taken_by(attempt: Attempt, size: int) -> tuple[int, float] | None:
-    """Return the order and the time of the delivery that brought so many bytes, if one did."""
+    """Return the order and the time of the delivery with this byte of the stream, if any."""
     place = bisect_left(attempt.taken, size, key=lambda taken: taken[2])
     return attempt.taken[place][:2] if place < len(attempt.taken) else None
 

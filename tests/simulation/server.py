@@ -606,7 +606,7 @@ class ServerConnection(asyncio.Protocol):
             self._later(0.0, data)
 
     def _later(self, delay: float, what: bytes | Callable[[], None]) -> None:
-        """Do something behind all that was to be done before, and so many seconds later."""
+        """Do something after all that is already waiting, and this number of seconds later."""
         self._free_at = max(self._free_at, self._loop.time()) + delay
         self._outgoing.append((self._free_at, what))
         self._pump()

@@ -1,4 +1,4 @@
-"""The wire between sender and server: an event loop that takes down what passes over it.
+"""The wire between sender and server: an event loop that records what passes over it.
 
 It stands outside of the engine: it sees each attempt to connect, the bytes that were handed to the
 engine and the bytes that the engine wrote, in their order. What a message means it does not know.
@@ -45,7 +45,7 @@ class Attempt:
     """The order of the engine's call to close or to abort the transport."""
     aborted: bool = False
     lost: tuple[int, float, BaseException | None] | None = None
-    """When the engine was told that the connection is gone."""
+    """When the engine learned that the connection is gone."""
     eof: int | None = None
 
 
