@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from server import __main__ as command
 from tests.server.raw import TEXT, RawClient, frame, handshake
@@ -23,6 +24,12 @@ def check_complaint(result: "subprocess.CompletedProcess[str]", *words: str) -> 
     assert len(result.stderr.splitlines()) == 1, result.stderr
     for word in words:
         assert word in result.stderr
+
+
+def run_here(*options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command in this process: it must refuse its options before it serves."""
+    result = CliRunner().invoke(command.main, options, env=environment)
+    return subprocess.CompletedProcess(options, result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.fixture
@@ -120,7 +127,7 @@ def test_a_port_that_another_server_has() -> None:
 )
 def test_a_bad_option(arguments: list[str], words: list[str]) -> None:
     """The line names the option, or what it is about, and the value."""
-    check_complaint(run_to_end("--port", "0", *arguments), *words)
+    check_complaint(run_here("--port", "0", *arguments), *words)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +141,7 @@ def test_a_bad_option(arguments: list[str], words: list[str]) -> None:
 )
 def test_a_bad_environment_variable(variable: str, option: str, value: str) -> None:
     """The line names the option and the value, as for an option."""
-    check_complaint(run_to_end(**{variable: value}), option, value)
+    check_complaint(run_here(**{variable: value}), option, value)
 
 
 def test_an_environment_variable_is_an_option() -> None:

@@ -252,13 +252,13 @@ streams = st.one_of(
 )
 twins = st.sampled_from([frames, frames_plain])
 cuts = st.lists(st.integers(1, 40) | st.integers(1, 1000), max_size=8)
-thousands = settings(
-    max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+hundreds = settings(
+    max_examples=700, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 
 
 @pytest.mark.slow
-@thousands
+@hundreds
 @given(streams, cuts, twins)
 def test_frame_sequences(stream: bytes, cuts: list[int], twin: Any) -> None:
     """Frames, most of them good, in any order and cut anywhere."""
@@ -266,7 +266,7 @@ def test_frame_sequences(stream: bytes, cuts: list[int], twin: Any) -> None:
 
 
 @pytest.mark.slow
-@thousands
+@hundreds
 @given(streams, st.integers(0, 2**16), st.integers(0, 255), st.integers(0, 60), cuts, twins)
 def test_damaged_frame_sequences(
     stream: bytes, place: int, value: int, lost: int, cuts: list[int], twin: Any
@@ -279,7 +279,7 @@ def test_damaged_frame_sequences(
 
 
 @pytest.mark.slow
-@thousands
+@hundreds
 @given(st.binary(max_size=600), cuts, twins)
 def test_random_bytes(stream: bytes, cuts: list[int], twin: Any) -> None:
     """Anything at all."""

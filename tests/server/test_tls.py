@@ -1,6 +1,7 @@
 """TLS: the page over https, the exchange over wss, and one line for what cannot be used."""
 
 import contextlib
+import re
 import signal
 import socket
 import ssl
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from server.tls import TLSError, server_context
 from tests.certificates import Pair, make_pair
 from tests.server.raw import CLOSE, TEXT, RawClient, close_code, frame
 from tests.server.running import Running, run_to_end, running
@@ -145,7 +147,7 @@ def test_one_file_may_hold_both(pair: Pair, trusting: ssl.SSLContext, tmp_path: 
 
 
 def test_files_that_cannot_be_used(pair: Pair, tmp_path: Path) -> None:
-    """One line that names the file, exit status 2."""
+    """The message names the file; the command says it in one line, with exit status 2."""
     other = make_pair(tmp_path)
     nonsense = tmp_path / "nonsense.pem"
     nonsense.write_text("not a certificate")
@@ -166,8 +168,9 @@ def test_files_that_cannot_be_used(pair: Pair, tmp_path: Path) -> None:
         (tmp_path, pair.key, tmp_path),
         (pair.certificate, None, pair.certificate),
     ):
-        options = ["--tls-cert", str(certificate)] + (["--tls-key", str(key)] if key else [])
-        result = run_to_end("--port", "0", *options)
-        assert result.returncode == 2, result
-        assert len(result.stderr.splitlines()) == 1, result.stderr
-        assert str(named) in result.stderr
+        with pytest.raises(TLSError, match=re.escape(str(named))):
+            server_context(certificate, key)
+    result = run_to_end("--port", "0", "--tls-cert", str(missing))
+    assert result.returncode == 2, result
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert str(missing) in result.stderr
