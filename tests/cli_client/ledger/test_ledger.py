@@ -113,14 +113,14 @@ def test_a_reply_that_strays_to_another_connection_is_named() -> None:
 def test_as_many_late_replies_as_a_window_holds_are_named() -> None:
     async def withhold(websocket: ServerConnection) -> None:
         held = [str(await websocket.recv()) for _ in range(3000)]
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(1.6)
         for message in held:
             await websocket.send(reply_to(message))
         async for message in websocket:
             await websocket.send(reply_to(message))
 
     with serving(withhold) as url:
-        done = report(url, "-n", 4000, "-w", 3000, "-t", 0.5)
+        done = report(url, "-n", 4000, "-w", 3000, "-t", 1)
     assert done.faults == {"missing": 3000, "late": 3000}
     assert done.report["ledger"]["verified"] == 1000
 
