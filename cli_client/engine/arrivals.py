@@ -14,6 +14,10 @@ from cli_client.ledger.ledger import Ledger
 
 __all__ = ["Arrivals"]
 
+MOST = 4096
+"""Messages that are collected, at the most, before they are named: so a flood of them does not keep
+the run from being ended for longer than it takes to name what came in one read."""
+
 
 class Arrivals:
     """Has messages named, and fills the connections on which they came.
@@ -42,6 +46,7 @@ class Arrivals:
         self._clock = clock
         self._at_once = at_once
         self._arrived: dict[Connection, list[bytes]] = {}
+        self._count = 0
         self._now = 0.0
 
     def add(self, connection: Connection, messages: list[bytes], now: float) -> None:
@@ -55,7 +60,8 @@ class Arrivals:
             if not self._at_once:
                 asyncio.get_running_loop().call_soon(self.finish)
         self._arrived.setdefault(connection, []).extend(messages)
-        if self._at_once:
+        self._count += len(messages)
+        if self._at_once or self._count > MOST:
             self.finish()
 
     def finish(self) -> None:
@@ -63,6 +69,7 @@ class Arrivals:
         if not self._arrived:
             return
         arrived, self._arrived = self._arrived, {}
+        self._count = 0
         if not (len(arrived) > 1 and self._receive_together(arrived)):
             for connection, messages in arrived.items():
                 try:
