@@ -212,11 +212,13 @@ class Fleet:
 
     def fill(self) -> None:
         """Send, over all connections, what has come to be sent."""
+        self._arrivals.finish()  # what came before a request is sent cannot answer it
         for connection in [*self._connections.values()]:
             connection.fill()
 
     def spread(self, amount: int) -> None:
         """Send this number of requests, over each of the connections in turn."""
+        self._arrivals.finish()
         connections = [*self._connections.values()]
         share = -(-amount // max(1, len(connections)))
         for _ in connections:
@@ -283,6 +285,7 @@ class Fleet:
                 await self._begun[place // STARTING_AT_ONCE].wait()
                 if settings.ramp and not settings.rate:
                     await asyncio.sleep(settings.ramp * place / self._size)
+            self._arrivals.finish()
             connection.start()
             self._on_settled(None)
             await connection.ended
