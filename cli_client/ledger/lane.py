@@ -102,6 +102,8 @@ class Lane:
         self._lanes.add(self)
         if requests[0].attempt > 1:  # those that go out once more come first
             self.resent += sum(request.attempt > 1 for request in requests)
+        if self._lanes.by_key:  # others may ask for what is in flight here
+            self.find_by_key()
         if self._queue is not None:
             self._queue.extend(requests)
         else:

@@ -244,6 +244,15 @@ def test_a_reply_on_another_connection_is_unsolicited_there() -> None:
     assert "Request 1: 7: a greeting" in run.errors, "it is not in flight anywhere any more"
 
 
+def test_a_connection_that_sends_nothing_until_then_is_asked_too() -> None:
+    run = Run(connections=3)
+    run.send(0, lane=run.lane)
+    run.others[0].receive([right(0)], 1.0)
+    run.send(1, lane=run.others[1])
+    run.others[0].receive([right(1)], 1.0)
+    assert "Request 1: its reply strayed to connection 2, it was sent on 3" in run.errors
+
+
 def test_a_message_of_the_other_kind_is_wrong_whatever_it_says() -> None:
     run = Run()
     run.send(0, 1)
