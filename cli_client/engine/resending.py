@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from websockets.frames import CloseCode
 
+from cli_client.ledger.expectation import Key
 from cli_client.ledger.keyed_lane import KeyedLane
 from cli_client.ledger.lanes import AnyLane
 from cli_client.ledger.ledger import Request
@@ -78,13 +79,15 @@ class Resending:
         """
         waiting = self._waiting
         taken: list[Request] = []
+        keys: set[Key] = set()
         while len(taken) < amount and waiting:
             lost_at, request = waiting[0]
             if opened_at <= lost_at and now - lost_at < PATIENCE:
                 break
-            if isinstance(lane, KeyedLane) and request.key in lane:
+            if isinstance(lane, KeyedLane) and (request.key in lane or request.key in keys):
                 break  # another connection can send it, or this one once that is answered
             waiting.popleft()
+            keys.add(request.key)
             taken.append(request._replace(sent_at=now))
         return taken
 

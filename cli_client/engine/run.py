@@ -414,9 +414,9 @@ class Run:
             self._watch(self._timeline.note(self._stopwatch.elapsed))
         requests = supply.taken + supply.refused if ledger.total is None else ledger.total
         never_sent = requests - supply.taken
-        if never_sent and not unopened and not self._interrupted:
+        if never_sent > supply.refused and not unopened and not self._interrupted:
             what = f"requests were not sent: {why or 'there are no more'}"
-            ledger.errors.note("sending", what, times=never_sent)
+            ledger.errors.note("sending", what, times=never_sent - supply.refused)
         answered = ledger.answered_at - ledger.started_at if ledger.answered else None
         without = ledger.corrected or ledger.latencies
         return Result(

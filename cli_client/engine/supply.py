@@ -4,6 +4,7 @@ What was in flight on a connection that died goes out again before anything new 
 come from the source, and at a rate no earlier than they are due.
 """
 
+from collections.abc import Sequence
 from itertools import repeat
 
 from cli_client.engine.clocks import StopWatch
@@ -23,6 +24,12 @@ REMEMBERED = 65_536
 """Of how many requests it is known whether the next is like one of them."""
 
 _new = tuple.__new__
+
+MOST_REFUSED = 1000
+"""How many requests are refused before no more are taken: their source has no use."""
+
+REFUSED = object()
+"""Stands for the key of a request that must not be sent."""
 
 
 class Supply:
@@ -52,7 +59,7 @@ class Supply:
         self.taken = 0
         """How many requests have been handed out, each counted once."""
         self.refused = 0
-        """How many cannot be sent, as no reply could be recognised as theirs: 0 or 1."""
+        """How many must not be sent, since no reply could be told to be theirs."""
         self.gave_equal = False
         """Whether two of them were equal, as far as is known."""
         self._total = ledger.total
@@ -72,8 +79,8 @@ class Supply:
             not self._resending
             and (
                 self._source.exhausted
-                or self.refused > 0
-                or self.taken == self._total
+                or self.refused >= MOST_REFUSED
+                or self._drawn == self._total
                 or self._time_is_up
             )
         )
@@ -88,7 +95,12 @@ class Supply:
     @property
     def owed(self) -> int:
         """How many requests are due and have not gone out."""
-        return max(0, self._due(self._stopwatch.elapsed) - self.taken) + len(self._resending)
+        return max(0, self._due(self._stopwatch.elapsed) - self._drawn) + len(self._resending)
+
+    @property
+    def _drawn(self) -> int:
+        """How many requests have been drawn from the source."""
+        return self.taken + self.refused
 
     def take(
         self,
@@ -115,8 +127,8 @@ class Supply:
         if self._resending and again > 0:
             taken = self._resending.take(lane, min(amount, again), opened_at, now)
             self._ledger.note_resent(len(taken))
-        if len(taken) < amount and not self.refused and not self._time_is_up:
-            taken += self._take_new(lane, connection, amount - len(taken), now)
+        if len(taken) < amount and self.refused < MOST_REFUSED and not self._time_is_up:
+            taken += self._take_new(lane, connection, amount - len(taken), now, taken)
         return taken
 
     def close(self) -> list[Request]:
@@ -137,23 +149,39 @@ class Supply:
         due = 0 if self._pace is None else self._pace.count(elapsed)
         return due if self._total is None else min(due, self._total)
 
-    def _take_new(self, lane: AnyLane, connection: int, amount: int, now: float) -> list[Request]:
-        first, pace, started = self.taken, self._pace, self._stopwatch.started
-        if pace is not None:
-            amount = max(0, min(amount, self._due(now - started) - first))
-        try:
-            new = self._source.take(amount, connection)
-        except SourceError as error:
-            self._ledger.errors.note("source", str(error))
-            return []
-        keys = self._keys(new, lane) if isinstance(lane, KeyedLane) else repeat(None)
-        places = range(first, first + len(new))
-        dues = repeat(now) if pace is None else [started + pace.due(place) for place in places]
-        requests = [
-            # What Request(…) does besides costs twice as much as this.
-            _new(Request, (number, payload, due, now, 1, key))
-            for (number, payload), due, key in zip(new, dues, keys, strict=False)
-        ]
+    def _take_new(
+        self,
+        lane: AnyLane,
+        connection: int,
+        amount: int,
+        now: float,
+        others: Sequence[Request],
+    ) -> list[Request]:
+        """Return new requests, to go out after the others; none if none is there yet."""
+        requests: list[Request] = []
+        while not requests:
+            first, started = self._drawn, self._stopwatch.started
+            if self._pace is not None:
+                amount = max(0, min(amount, self._due(now - started) - first))
+            try:
+                new = self._source.take(amount, connection)
+            except SourceError as error:
+                self._ledger.errors.note("source", str(error))
+                break
+            if not new:
+                break
+            pace = self._pace
+            places = range(first, first + len(new))
+            dues = repeat(now) if pace is None else [started + pace.due(place) for place in places]
+            keys = self._keys(new, lane, others) if isinstance(lane, KeyedLane) else repeat(None)
+            requests = [
+                # What Request(…) does besides costs twice as much as this.
+                _new(Request, (number, payload, due, now, 1, key))
+                for (number, payload), due, key in zip(new, dues, keys, strict=False)
+                if key is not REFUSED
+            ]
+            if self.refused >= MOST_REFUSED:
+                break
         if requests:
             self.taken += len(requests)
             self._ledger.note_sent(len(requests), requests[0].due)
@@ -161,24 +189,31 @@ class Supply:
                 self._compare(self._payloads, requests)
         return requests
 
-    def _keys(self, new: list[tuple[int, bytes]], lane: KeyedLane) -> list[Key]:
-        """Return the keys of new requests, up to the first that must be refused."""
+    def _keys(
+        self, new: list[tuple[int, bytes]], lane: KeyedLane, others: Sequence[Request]
+    ) -> list[Key]:
+        """Return the keys of new requests, with REFUSED for those that must not be sent."""
         key_of = self._ledger.expectation.request_key
-        keys: dict[Key, None] = {}
+        keys: list[Key] = []
+        fresh = {request.key for request in others}
         for number, payload in new:
             key = key_of(payload)
-            why = None
             if key is None:
                 why = "it has no key, a string or a number where --id says"
-            elif key in keys or key in lane:
+                key = self._refuse(number, payload, why)
+            elif key in fresh or key in lane:
                 why = f"its key {key!r} is in flight on the same connection"
-            if why is not None:
-                self.refused = 1
-                about = f"request {number:,}, {name(payload)}, was refused"
-                self._ledger.errors.note("refused", f": {why}", about)
-                break
-            keys[key] = None
-        return list(keys)
+                key = self._refuse(number, payload, why)
+            else:
+                fresh.add(key)
+            keys.append(key)
+        return keys
+
+    def _refuse(self, number: int, payload: bytes, why: str) -> Key:
+        self.refused += 1
+        about = f"request {number:,}, {name(payload)}, was refused"
+        self._ledger.errors.note("refused", f": {why}", about)
+        return REFUSED
 
     def _compare(self, payloads: Memory, requests: list[Request]) -> None:
         for request in requests:

@@ -187,9 +187,17 @@ def test_a_request_without_a_key_is_refused(tmp_path: Path) -> None:
     with serving(service()) as url:
         done = report(url, "--file", path, "--id", "/id", "-w", 1)
     assert done.status == 1
-    assert done.report["ledger"]["verified"] == 1
-    assert done.report["ledger"]["never_sent"] == 2
+    assert done.report["ledger"]["verified"] == 2
+    assert done.faults == {"never_sent": 1}
     assert "request 1, no JSON, was refused: it has no key" in done.errors
+
+
+def test_a_file_without_any_key_comes_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "calls.txt"
+    path.write_text("no JSON\n" * 5000)
+    with serving(service()) as url:
+        done = report(url, "--file", path, "--id", "/id")
+    assert (done.status, done.faults) == (1, {"never_sent": 5000})
 
 
 def test_a_key_that_is_in_flight_is_refused() -> None:
@@ -197,6 +205,7 @@ def test_a_key_that_is_in_flight_is_refused() -> None:
     with serving(service()) as url:
         done = report(url, "--template", template, "--id", "/id", "-n", 10)
         assert (done.status, done.faults) == (1, {"never_sent": 9})
+        assert done.report["error_count"] == 9
         assert "its key 'x' is in flight on the same connection" in done.errors
         done = report(url, "--template", template, "--id", "/id", "-n", 10, "-w", 1)
     assert (done.status, done.report["ledger"]["verified"]) == (0, 10)
