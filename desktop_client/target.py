@@ -125,8 +125,10 @@ def parse_headers(text: str) -> tuple[tuple[str, str], ...]:
         ValueError: If a line is not a header, or one that the handshake sets itself.
     """
     headers: list[tuple[str, str]] = []
-    for line in filter(None, map(str.strip, text.splitlines())):
-        name, value = _converted(Header(), line)
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if not line:
+            continue
+        name, value = _converted(Header(), line, f"line {number}")
         if name.lower() in _RESERVED or name.lower().startswith("sec-websocket-"):
             raise ValueError(f"{name} is set by the WebSocket handshake itself")
         headers.append((name, value))
@@ -139,22 +141,25 @@ def parse_subprotocols(text: str) -> tuple[str, ...]:
     Raises:
         ValueError: If one is not a token (RFC 6455, section 4.1), or is there twice.
     """
-    names = tuple(_converted(Token(), name) for name in filter(None, re.split(r"[\s,]+", text)))
+    names = tuple(
+        _converted(Token(), name, repr(name)) for name in filter(None, re.split(r"[\s,]+", text))
+    )
     if len(set(names)) < len(names):
         raise ValueError("a subprotocol is there twice")
     return names
 
 
-def _converted(kind: click.ParamType[Any], text: str) -> Any:
+def _converted(kind: click.ParamType[Any], text: str, place: str) -> Any:
     """Return what a text means as an option of the commands.
 
     Raises:
-        ValueError: If it is not such an option; the message is that of the commands.
+        ValueError: If it is not such an option; the message has its place, and is that of the
+            commands, which quote nothing that may be secret.
     """
     try:
         return kind.convert(text, None, None)
     except click.BadParameter as error:
-        raise ValueError(error.message) from None
+        raise ValueError(f"{place}: {error.message}") from None
 
 
 def _pinned(fingerprint: str) -> type[ssl.SSLObject]:

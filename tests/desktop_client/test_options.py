@@ -61,7 +61,7 @@ def test_headers_and_subprotocol_reach_the_server(run: Run, open_window: Open) -
                 dialog.headers.setPlainText("X-Who\n")
                 dialog.subprotocols.setText("chat.v2, graphql-ws")
                 confirm(dialog)
-                assert "'X-Who' is not a header" in dialog.complaints[dialog.headers].text()
+                assert "line 1: it is not a header" in dialog.complaints[dialog.headers].text()
                 dialog.headers.setPlainText("X-Who: me\n")
                 confirm(dialog)
                 await until(lambda: len(seen) == 2)
@@ -250,7 +250,7 @@ def test_every_option_is_checked_beside_its_field(
                 (
                     dialog.subprotocols,
                     "chat, a/b",
-                    "'a/b' is not a name",
+                    "'a/b': it is not a name",
                     "graphql-ws, chat",
                 ),
                 (dialog.subprotocols, "chat, chat", "twice", ""),
