@@ -24,6 +24,13 @@ WATCHED = 0.25
 
 _NUMBERED = re.compile(rb"(?s)(.*): ([1-9][0-9]?|100)\Z")
 
+BEFORE = {
+    "greeting": frozenset(["greetings"]),
+    "hello": frozenset(["hello_replies"]),
+    "refusal": frozenset(["unsolicited"]),
+}
+"""The names of what a service sends before the first request."""
+
 FAULTS = ("wrong", "duplicate", "late", "unsolicited")
 """Names of messages that are not verified."""
 
@@ -146,6 +153,8 @@ class Account:
         self._books = server.books
         self.links: list[Link] = []
         self.failed: list[Attempt] = []
+        self.before: list[Taken] = []
+        """What came on connections that did not get as far as to open."""
         self.unsure: list[Attempt] = []
         """Attempts that were under way when the run ended."""
         for attempt in wire.attempts:
@@ -185,7 +194,6 @@ class Account:
             (self.failed if sure else self.unsure).append(attempt)
             return
         link = Link(attempt, book, *opened)
-        self.links.append(link)
         end = min(
             (end for end in (book.close and book.close[0], book.breach) if end), default=10**12
         )
@@ -202,6 +210,28 @@ class Account:
             link.close_taken, link.closed_at = taken_at
         if book.breach is not None and (taken_at := _taken_by(attempt, book.breach)):
             link.breach_taken = taken_at[0]
+        if not self.settings.hellos or self._has_begun(link):
+            self.links.append(link)
+
+    def _has_begun(self, link: Link) -> bool:
+        """Return whether the hello was answered; only then does a connection count as open."""
+        hellos = [hello.encode() for hello in self.settings.hellos]
+        link.sent = [sent for sent in link.sent if sent.payload not in hellos]
+        for taken in link.taken:
+            taken.names = BEFORE.get(taken.what, taken.names)
+        answer = next((taken for taken in link.taken if taken.what == "hello"), None)
+        if answer is not None:
+            link.opened_order, link.opened_at = answer.order, answer.at
+            return True
+        self.before += link.taken
+        refused = any(taken.what == "refusal" for taken in link.taken)
+        lost = link.attempt.lost
+        late = lost is not None and lost[1] - link.opened_at > (
+            self.settings.connect_timeout - self.slack
+        )
+        sure = refused or late or link.ended_by_peer
+        (self.failed if sure else self.unsure).append(link.attempt)
+        return False
 
     def _doubt_last_failures(self) -> None:
         """Doubt that a handshake counts which failed at the very moment at which the run ended."""
@@ -372,6 +402,8 @@ class Account:
         places = {_value(sent.payload)["id"]: place for place, sent in enumerate(link.sent)}
         highest = -1
         for taken in link.taken:
+            if taken.names:
+                continue  # it came before the first request
             value = _value(taken.payload)
             key = value.get("id")
             place = places.get(key)
@@ -404,11 +436,12 @@ class Account:
 
     @property
     def received(self) -> int:
-        return sum(len(link.taken) for link in self.links)
+        return sum(len(link.taken) for link in self.links) + len(self.before)
 
     def bounds(self, name: str) -> tuple[int, int]:
         """Return how many messages have this name, at least and at most."""
         names = [taken.names for link in self.links for taken in link.taken]
+        names += [taken.names for taken in self.before]
         return sum(one == {name} for one in names), sum(name in one for one in names)
 
     def allowed_fates(self) -> dict[bytes, frozenset[str]]:
@@ -457,6 +490,11 @@ class Account:
         """Return how the server answered a handshake."""
         book = self._books.get(attempt.port)
         return "" if book is None else book.opening
+
+    def broke_before(self, attempt: Attempt) -> bool:
+        """Return whether the server broke the protocol on a connection that did not open."""
+        book = self._books.get(attempt.port)
+        return book is not None and book.breach is not None
 
     @property
     def came_while_closing(self) -> bool:

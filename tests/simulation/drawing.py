@@ -94,7 +94,12 @@ def _draw_settings(rng: random.Random) -> Settings:
 
 def _draw_service(rng: random.Random) -> dict[str, Any]:
     """Return the options for a service whose messages have ids."""
-    return {
+    login = {
+        "greeting": "/method=welcome",
+        "hellos": ('{"id":"login","method":"login"}',),
+        "hello_replies": ("/result=true",),
+    }
+    return (login if rng.random() < 0.3 else {}) | {
         "template": '{"jsonrpc":"2.0","id":{i},"method":"get"}',
         "id": "/id",
         "require": ("/result",),
@@ -112,6 +117,9 @@ def _draw_plan(rng: random.Random, settings: Settings, temper: str) -> Plan:
     if settings.expect == "key":
         plan["in_order"] = rng.random() < 0.5
         plan["parts"] = rng.choice((0, 2)) if getattr(settings, "final", None) else 0
+        if settings.hellos:
+            plan["greeting"] = b'{"method": "welcome"}'
+            plan["logins"] = _odds(rng, ("refuse", "silent"), (0.0, 0.0, 0.1, 0.3))
         plan["pushed"] = rng.choice((b'{"method": %d}', b'{"push": %d}'))
     plan["chop"] = rng.random() < 0.3
     if rng.random() < 0.2:
@@ -188,6 +196,8 @@ def _pushing(rng: random.Random, settings: Settings) -> dict[str, Any]:
 
 
 def _greeting(rng: random.Random, settings: Settings) -> dict[str, Any]:
+    if settings.hellos:
+        return {}
     return {"greeting": rng.choice((b"welcome", b'{"hello": 1}', b"Request 0"))}
 
 
@@ -214,7 +224,7 @@ def _closing_oddly(rng: random.Random, settings: Settings) -> dict[str, Any]:
 
 
 def _odds(rng: random.Random, names: tuple[str, ...], sizes: tuple[float, ...]) -> Odds:
-    some = rng.sample(names, rng.choice((1, 1, 2, 3)))
+    some = rng.sample(names, min(len(names), rng.choice((1, 1, 2, 3))))
     size = rng.choice(sizes)
     return tuple((name, size / len(some)) for name in some)
 

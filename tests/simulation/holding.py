@@ -121,6 +121,7 @@ def _of_closes(account: Account, result: Result) -> Iterator[str]:
         for link in account.failed
         if account.opening_of(link) == "wrong-accept" and link.taken
     )
+    wrong_accept += sum(account.broke_before(attempt) for attempt in account.failed)
     if not broken <= breaches <= broken + wrong_accept:
         yield f"{broken} to {broken + wrong_accept} breaches, {breaches} reported"
 

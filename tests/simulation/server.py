@@ -46,6 +46,8 @@ class Plan:
     parts: int = 0
     """How many messages come before the last one of each answer; for a service with keys."""
     greeting: bytes = b""
+    logins: Odds | None = None
+    """How logins fail; None if there is no login."""
     push_every: float = 0.0
     pushed: bytes = b'{"push": %d}'
     repeat_every: float = 0.0
@@ -192,6 +194,7 @@ class ServerConnection(asyncio.Protocol):
         self._state = "opening"  # then: open, mute, gone
         self._offset = 0
         self._answered = 0
+        self._logged_in = server.plan.logins is None
         self._outgoing: deque[tuple[float, bytes | Callable[[], None]]] = deque()
         self._pumping = False
         self._free_at = 0.0
@@ -327,6 +330,9 @@ class ServerConnection(asyncio.Protocol):
 
     def _take_request(self, payload: bytes) -> None:
         server = self._server
+        if not self._logged_in:
+            self._log_in()
+            return
         self.book.requests.append((self._loop.time(), payload))
         place = server.known.setdefault(payload, len(server.known))
         if self._state != "open":
@@ -353,6 +359,15 @@ class ServerConnection(asyncio.Protocol):
                 self._loop.call_at(due, self._work_on)
                 break
             self._answer(self._owed.popleft()[1])
+
+    def _log_in(self) -> None:
+        assert self._plan.logins is not None
+        how = self._server.draw(self._plan.logins)
+        if how == "refuse":
+            self._send(b'{"id": "login", "error": {"code": 401}}', "refusal")
+        elif how != "silent":
+            self._logged_in = True
+            self._send(b'{"id": "login", "result": true}', "hello")
 
     def _answer_out_of_order(self, payload: bytes) -> None:
         until = self._server.frozen_until()
@@ -383,7 +398,7 @@ class ServerConnection(asyncio.Protocol):
             self._held = right
             return
         if fault == "stray":
-            others = [one for one in self._server.live if one is not self and one.is_open]
+            others = [one for one in self._server.live if one is not self and one.may_push]
             if others:
                 self._rng.choice(others)._send(right, "stray")
             return
@@ -464,7 +479,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _push(self) -> None:
         if self.is_open:
-            if not self._server.frozen_until():
+            if self.may_push:
                 self._send(self._plan.pushed % self._rng.randrange(10**6), "push")
             self._loop.call_later(self._plan.push_every, self._push)
 
@@ -484,6 +499,10 @@ class ServerConnection(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         return self._state == "open"
+
+    @property
+    def may_push(self) -> bool:
+        return self.is_open and self._logged_in and not self._server.frozen_until()
 
     def _end_as_planned(self) -> None:
         if self._server.ends < self._plan.most_ends and self._plan.ends:
