@@ -176,6 +176,18 @@ def test_no_error_shows_the_value_of_a_variable() -> None:
     assert "hush" not in json.dumps(done.report)
 
 
+def test_a_refusal_that_repeats_a_login_shows_its_variable() -> None:
+    async def refuse(websocket: ServerConnection) -> None:
+        await websocket.send(f"no: {await websocket.recv()!s}")
+
+    with serving(refuse) as url:
+        options = ("--hello", "I am {env:WORD}", "--hello-reply", "=yes")
+        done = send(url, *options, env={**os.environ, **SECRETS})
+    assert done.returncode == 1
+    assert "got no: I am {env:WORD}" in done.stderr
+    assert "hush" not in done.stderr
+
+
 def test_an_error_shows_no_secret(unused_port: int) -> None:
     url = f"ws://me:hush-pw@127.0.0.1:{unused_port}/{{env:WORD}}?token=hush-token"
     done = send(url, "-n", 1, env={**os.environ, **SECRETS})
