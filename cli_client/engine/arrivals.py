@@ -6,11 +6,12 @@ message as for many is done once for all of them: to check, to count, to take ne
 
 import asyncio
 from collections.abc import Callable
+from itertools import chain
 
 from cli_client.engine.clocks import Clock
 from cli_client.engine.connection import Connection
 from cli_client.engine.supply import Supply
-from cli_client.ledger.ledger import Ledger
+from cli_client.ledger.ledger import Ledger, Request
 
 __all__ = ["Arrivals"]
 
@@ -90,20 +91,21 @@ class Arrivals:
         """
         if self._ledger.tells_each:
             return False
-        requests = []
+        waiting: list[list[Request]] = []
         messages: list[bytes] = []
         for connection, replies in arrived.items():
-            waiting = connection.lane.next_in_order(len(replies))
-            if len(waiting) < len(replies):
+            next_ones = connection.lane.next_in_order(len(replies))
+            if len(next_ones) < len(replies):
                 return False
-            requests += waiting
+            waiting.append(next_ones)
             messages += replies
+        requests = [*chain.from_iterable(waiting)]
         payloads = [request.payload for request in requests]
         numbers = self._ledger.expectation.check_in_order(payloads, messages)
         if len(numbers) < len(messages):
             return False
-        for connection, replies in arrived.items():
-            connection.lane.take_in_order(len(replies))
+        for connection, answered in zip(arrived, waiting, strict=True):
+            connection.lane.take_in_order(answered)
             connection.note_progress(self._now)
         try:
             self._ledger.verify(0, requests, messages, numbers, self._now)

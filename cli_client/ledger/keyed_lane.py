@@ -75,7 +75,7 @@ class KeyedLane:
         """Return none: their keys tell, not their order."""
         return []
 
-    def take_in_order(self, count: int) -> None:
+    def take_in_order(self, requests: list[Request]) -> None:
         """Take none."""
 
     def find_by_key(self) -> None:

@@ -124,11 +124,12 @@ class Lane:
         """
         return [] if self._queue is None else [*islice(self._queue, count)]
 
-    def take_in_order(self, count: int) -> None:
-        """Take this many of these requests for answered: their replies are right."""
+    def take_in_order(self, requests: list[Request]) -> None:
+        """Take these requests, the next in order, for answered: their replies are right."""
         assert self._queue is not None
         popleft = self._queue.popleft
-        requests = [popleft() for _ in range(count)]
+        for _ in requests:
+            popleft()
         self._answered.extend([request.payload for request in requests])
         if self.resent:
             self.resent -= sum(request.attempt > 1 for request in requests)
@@ -195,7 +196,7 @@ class Lane:
         numbers = self._expectation.check_in_order(payloads, messages)
         if len(numbers) < len(messages):
             return False
-        self.take_in_order(len(messages))
+        self.take_in_order(requests)
         self._ledger.verify(self.number, requests, messages, numbers, now)
         return True
 

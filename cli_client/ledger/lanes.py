@@ -54,8 +54,8 @@ class AnyLane(Protocol):
         None if that is not known before the messages are.
         """
 
-    def take_in_order(self, count: int) -> None:
-        """Take this many of these requests for answered: their replies are right."""
+    def take_in_order(self, requests: list[Request]) -> None:
+        """Take these requests, the next in order, for answered: their replies are right."""
 
     def time_out(self, now: float, limit: float, why: str) -> bool:
         """Give up the requests that were sent this many seconds ago or earlier: no reply came.
