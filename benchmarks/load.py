@@ -2,7 +2,7 @@
 
 It sends frames made beforehand, each with one masking key, and counts the frames that come
 back, of which it reads only the two bytes of head. It checks the number of replies, not what
-they say: that is the senders' and the tests' job, and the servers shall be the bottleneck.
+they say: that is the senders' and the tests' job, and the servers must be the bottleneck.
 
 Run as ``python -m benchmarks.load URL TASK …``; prints one JSON object. That is what ``load`` does.
 """
@@ -195,7 +195,7 @@ async def burst(url: str, size: int, seconds: float) -> dict[str, float]:
         bursts += 1
         for load in loads:
             load.close()
-        await asyncio.sleep(0.05)  # the server shall not be timed while it tidies up
+        await asyncio.sleep(0.05)  # so that its cleaning up is not timed
     return {"handshakes": bursts * size / spent}
 
 

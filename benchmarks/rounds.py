@@ -17,7 +17,7 @@ Sample = Callable[[str, str], dict[str, float]]
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to measure, and of whom."""
+    """How much to measure, and of which peers."""
 
     rounds: int
     seconds: float

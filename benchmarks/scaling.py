@@ -33,9 +33,9 @@ that many `--processes`, as a whole, start-up included: {messages:,} messages ov
 brackets: the ratio to the first row.
 
 This machine has {cores} cores, and each busy process wants one for itself: one worker and one
-sender fill two. More of them divide the cores anew, so that where there are two, the rows show what
-the division costs, not what a second worker brings where a core is idle. The kernel deals the
-connections out to the workers by a hash of their addresses, which may spread a few unevenly.
+sender fill two. More of them share the same cores, so the rows with two show what
+the division costs, not what a second worker brings on an idle core. The kernel spreads the
+connections over the workers by a hash of their addresses, so a few of them may be spread unevenly.
 """
 
 

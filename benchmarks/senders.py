@@ -45,7 +45,7 @@ ratio to wsroll.
   newline, however many are in flight, and checks nothing.
 - `ws` hands each frame to the network by itself. *Corked* is the same program with the frames of
   one read held back to go out together, by the Node.js socket below `ws`.
-- The memory of wsroll shall not grow with the number of messages: the peak of its resident set,
+- The memory of wsroll must not grow with the number of messages: the peak of its resident set,
   once, for {printed:,} and for {many:,}.
 """
 
