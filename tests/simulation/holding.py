@@ -243,6 +243,8 @@ def _of_verdict(account: Account, result: Result) -> Iterator[str]:
     )
     faults += ["given up"] * bool(result.attempts["connections_given_up"])
     recovered = account.recovered_because()
+    if any(key.outcome == "failed" for key in result.handshakes):
+        recovered.append("handshakes failed")  # how many, is held above
     if result.interrupted:
         due = "interrupted"
     else:
