@@ -46,6 +46,15 @@ LONG = 1.0
 CLOSERS = {"server": "the server", "client": "the client", "network": "nobody"}
 
 
+ONE = {
+    "parts": "part",
+    "pushes": "push",
+    "greetings": "greeting",
+    "hello_replies": "hello reply",
+}
+"""How a single message is called, where that differs."""
+
+
 def plural(count: int, noun: str) -> str:
     """Return '1 reconnect', '2 reconnects'."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
@@ -87,7 +96,8 @@ def equation_parts(found: "Equation") -> Iterator[tuple[str, str]]:
     yield "", f"{found['total']:,} {sign} "
     terms = [(name, n) for name, n in found["terms"].items() if n or name not in SELDOM]
     for place, (name, count) in enumerate(terms):
-        yield name, f"{' + ' if place else ''}{count:,} {name.replace('_', ' ')}"
+        words = ONE[name] if count == 1 and name in ONE else name.replace("_", " ")
+        yield name, f"{' + ' if place else ''}{count:,} {words}"
 
 
 def milliseconds(value: float | None) -> str:

@@ -39,6 +39,21 @@ def test_messages_that_are_seldom_are_shown_where_they_came() -> None:
     assert "pushes" not in summary(passing(), False)
 
 
+@pytest.mark.parametrize(
+    ("name", "one"),
+    [
+        ("parts", "1 part"),
+        ("pushes", "1 push"),
+        ("greetings", "1 greeting"),
+        ("hello_replies", "1 hello reply"),
+    ],
+)
+def test_one_message_is_named_in_the_singular(name: str, one: str) -> None:
+    report = passing()
+    report["equations"][1]["terms"][name] = 1
+    assert summary(report, False).count(f"{one}\n") == 1
+
+
 def test_a_recovered_run_says_how_many_of_each() -> None:
     lines = summary(recovered(), False).splitlines()
     assert lines[0].startswith("RECOVERED 10,000 of 10,000 replies right")
