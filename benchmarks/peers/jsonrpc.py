@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 
 class Call(msgspec.Struct):
@@ -34,6 +35,8 @@ async def answer(websocket: ServerConnection) -> None:
             await websocket.send(waiting, text=True)
             waiting = None
             continue
+        except ConnectionClosed:
+            return
         reply = encode(Result(call.id, sum(call.params)))
         if waiting is None:
             waiting = reply
