@@ -417,7 +417,6 @@ class Run:
         if never_sent > supply.refused and not unopened and not self._interrupted:
             what = f"requests were not sent: {why or 'there are no more'}"
             ledger.errors.note("sending", what, times=never_sent - supply.refused)
-        answered = ledger.answered_at - ledger.started_at if ledger.answered else None
         without = ledger.corrected or ledger.latencies
         return Result(
             ordered=ledger.expectation.ordered,
@@ -442,7 +441,7 @@ class Run:
             unopened=unopened,
             interrupted=self._interrupted,
             started=self._stopwatch.started if self._stopwatch.elapsed else None,
-            elapsed=self._stopwatch.elapsed if answered is None else answered,
+            elapsed=self._elapsed(),
             cpu=self._stopwatch.cpu,
             loop_lag=self._loop_watch.lag,
             schedule_lag=self._schedule_lag,
@@ -453,6 +452,19 @@ class Run:
             stalls=self._stalls,
             latencies_without_stalls=without.without(ledger.stalled) if self._stalls else None,
         )
+
+    def _elapsed(self) -> float:
+        """Return the seconds from the first request to the last reply, or to the end without one.
+
+        Requests went out until the duration was over if replies came until then.
+        """
+        ledger, duration = self._ledger, self._settings.duration
+        if not ledger.answered:
+            return self._stopwatch.elapsed
+        elapsed = ledger.answered_at - ledger.started_at
+        if duration is not None and duration - WATCH_INTERVAL < elapsed < duration:
+            return duration
+        return elapsed
 
     def _unverified(self) -> list[str]:
         """Return in words what the run did not verify."""
