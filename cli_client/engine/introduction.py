@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from cli_client.engine.template import Table, Template
+from cli_client.ledger.expectation import is_readable
 from cli_client.ledger.ledger import Ledger
 from cli_client.ledger.pointer import decode
 from cli_client.ledger.rules import Rule
@@ -36,6 +37,7 @@ class Introduction:
         replies: The rules that the replies to them fit; hellos without one are only sent.
         pushes: Rules that pushes fit.
         ledger: Where the messages are counted.
+        binary: Whether messages are expected to be binary.
     """
 
     def __init__(
@@ -45,11 +47,14 @@ class Introduction:
         replies: list[Rule],
         pushes: list[Rule],
         ledger: Ledger,
+        *,
+        binary: bool,
     ) -> None:
         self._hellos = hellos[::-1]
         self._replies = replies[::-1]
         self._pushes = pushes
         self._ledger = ledger
+        self._binary = binary
         self._awaited: tuple[Kind, Rule] | None = None
         self._to_send: list[bytes] = []
         if greeting is not None:
@@ -94,6 +99,8 @@ class Introduction:
 
     def _take(self, kind: Kind, rule: Rule, message: bytes) -> bool:
         """Count a message that may come, and return whether it may."""
+        if not is_readable(message, self._binary):
+            return False
         value = decode(message)
         if rule.holds(value, message):
             self._ledger.note_message(kind)
@@ -124,6 +131,7 @@ class Introductions:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._binary = settings.binary
         table = None if settings.data is None else Table(settings.data)
         columns = table.columns if table is not None else ()
         self._hellos = [Template(text, settings.variables, columns) for text in settings.hellos]
@@ -157,6 +165,7 @@ class Introductions:
             self._replies,
             self._pushes,
             ledger,
+            binary=self._binary,
         )
 
 

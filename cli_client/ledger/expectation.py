@@ -12,7 +12,7 @@ from cli_client.settings import Expected
 from wire import frames
 from wire.exchange import WrongReplyError, check_reply, request_of
 
-__all__ = ["Expectation", "Key", "OtherKind", "WrongReplyError", "expectation"]
+__all__ = ["Expectation", "Key", "OtherKind", "WrongReplyError", "expectation", "is_readable"]
 
 SHOWN_BYTES = 12
 """Bytes that are shown of where a reply differs: as many as fit a line twice, in hexadecimal."""
@@ -23,6 +23,22 @@ Key = Hashable
 
 class OtherKind(bytes):
     """The payload of a message that is binary where text was sent, or text where binary was."""
+
+
+def is_readable(message: bytes, binary: bool) -> bool:
+    """Tell whether a message is binary, or UTF-8 as text must be (RFC 6455, section 8.1).
+
+    Args:
+        message: The message.
+        binary: Whether messages are expected to be binary.
+    """
+    if binary != (type(message) is OtherKind):
+        return True
+    try:
+        message.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)

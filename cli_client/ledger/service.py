@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
-from cli_client.ledger.expectation import Expectation, OtherKind, WrongReplyError, expectation
+from cli_client.ledger.expectation import (
+    Expectation,
+    OtherKind,
+    WrongReplyError,
+    expectation,
+    is_readable,
+)
 from cli_client.ledger.pointer import Pointer, decode, finder
 from cli_client.ledger.rules import Rule
 from cli_client.secrets import expand
@@ -120,7 +126,9 @@ def with_rules(
     check_kind, reply_key = expected.check, expected.reply_key
 
     def is_push(message: bytes) -> bool:
-        return _any_holds(pushes, decoded(message), message)
+        return _any_holds(pushes, decoded(message), message) and is_readable(
+            message, settings.binary
+        )
 
     def check(request: bytes, reply: bytes) -> int:
         number = check_kind(request, reply)

@@ -1,6 +1,7 @@
 """The introduction: what is sent, what is awaited, and what refuses the connection."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,14 @@ def test_each_hello_waits_for_the_reply_to_the_one_before() -> None:
     assert heard.it.to_send() == [b"three"]
     assert heard.it.is_over
     assert heard.kinds == {"hello_replies": 2}
+
+
+@pytest.mark.parametrize("rules", [{"greeting": ""}, {"greeting": "/x", "push": ("",)}])
+def test_text_that_is_not_utf_8_fits_no_rule(rules: dict[str, Any]) -> None:
+    heard = Heard(Settings(**rules))
+    with pytest.raises(RefusalError):
+        heard.it.receive([b"\xff"])
+    Heard(Settings(**rules, binary=True)).it.receive([b"\xff"])
 
 
 def test_pushes_may_come_meanwhile() -> None:

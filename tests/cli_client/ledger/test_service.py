@@ -81,6 +81,16 @@ def test_a_push_fits_any_of_its_rules() -> None:
     assert not keyed_expectation(Settings(id="/id")).is_push(b"tick")
 
 
+def test_text_that_is_not_utf_8_is_no_push() -> None:
+    keyed = keyed_expectation(Settings(id="/id", push=("",)))
+    assert keyed.is_push(b"tick")
+    assert not keyed.is_push(b"\xff")
+    assert keyed.is_push(OtherKind(b"\xff"))
+    binary = keyed_expectation(Settings(id="/id", push=("",), binary=True))
+    assert binary.is_push(b"\xff")
+    assert not binary.is_push(OtherKind(b"\xff"))
+
+
 def test_replies_have_no_order_unless_it_is_asked_for() -> None:
     assert not keyed_expectation(Settings(id="/id")).ordered
     assert keyed_expectation(Settings(id="/id", ordered=True)).ordered
