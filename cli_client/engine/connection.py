@@ -28,6 +28,10 @@ MOST_PATIENCE = 10
 MEASURED = 1.0
 """Seconds over which it is measured whether bytes move, at the most."""
 
+MANY = 1024
+"""Messages in one read, above which the event loop has its turn before the next read. uvloop reads
+up to 32 times in a turn, 256 KB each time: a flood of short messages would take seconds."""
+
 IDLE = 1.0
 """Seconds without a request or a reply after which a connection that ends is called idle."""
 
@@ -305,11 +309,13 @@ class Connection(asyncio.Protocol):
             words = f"the server's reply is too big: {protocol.parser_exc}"
             return CloseKey("client", CloseCode.MESSAGE_TOO_BIG, "", words, False)
         if received is not None and protocol.close_rcvd_then_sent is not False:
-            text = f" {received.reason}" if received.reason else ""
+            reason = received.reason
+            if self.broke_protocol:
+                breach = f"it broke the protocol: {protocol.parser_exc}"
+                reason = f"{reason}; {breach}" if reason else breach
+            text = f" {reason}" if reason else ""
             words = f"the server closed the connection with code {received.code}{text}"
-            return CloseKey(
-                "server", int(received.code), received.reason, words + self._idle(), False
-            )
+            return CloseKey("server", int(received.code), reason, words + self._idle(), False)
         if self.broke_protocol:
             code, reason = (int(sent.code), sent.reason) if sent is not None else (1002, "")
             words = f"the server broke the protocol: {protocol.parser_exc}"
@@ -379,6 +385,8 @@ class Connection(asyncio.Protocol):
         if not self.opened.done():
             self._finish_handshake(now)
         replies = protocol.take_replies()
+        if len(replies) > MANY:
+            self._pause_reading()
         if replies and not self.introduced.done():
             replies = self._introduce(replies, now)
         if replies:
@@ -421,6 +429,20 @@ class Connection(asyncio.Protocol):
         self._lost.set_result(None)
 
     # The rest.
+
+    def _pause_reading(self) -> None:
+        """Read nothing more in this turn of the event loop."""
+        transport = self._transport
+        assert transport is not None
+        if transport.is_closing():
+            return
+        transport.pause_reading()
+
+        def resume() -> None:
+            if not transport.is_closing():
+                transport.resume_reading()
+
+        asyncio.get_running_loop().call_soon(resume)
 
     def _finish_handshake(self, now: float) -> None:
         if self._protocol.handshake_exc is not None:

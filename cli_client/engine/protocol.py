@@ -2,16 +2,21 @@
 
 The library's ``ClientProtocol`` (RFC 6455) with a short way past its parser and its serializer for
 the frames that nearly all are, many at a time (``wire/frames.py``). What is used of the library
-without being documented: ``recv_frame`` (called for each frame, in order), ``reader.buffer`` (what
-its parser has not consumed) and ``writes`` (what is to be sent). The project's dependencies bound
-its version.
+without being documented: ``process_response`` (called once the handshake is read), ``recv_frame``
+(called for each frame, in order), ``reader.buffer`` (what its parser has not consumed) and
+``writes`` (what is to be sent). The project's dependencies bound its version.
+
+The library looks at a frame once it is complete, and at nothing behind a Close frame. Here the
+first two bytes of a frame are enough to show a breach, and so is what comes behind the Close.
 """
 
 import os
 
 from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN
+from websockets.exceptions import ProtocolError
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import CONNECTING, OPEN
 
 from cli_client.engine.corpus import Fragmented
 from cli_client.ledger.expectation import OtherKind
@@ -43,6 +48,8 @@ class RequestProtocol(ClientProtocol):
         self._between_frames = False
         self._message: bytearray | None = None
         self._opcode = self._kind
+        # How the frame begins that is not complete, or what has come behind the Close frame.
+        self._begun = b""
         self.pongs = 0
         self.received = 0
         """How many messages are complete."""
@@ -76,10 +83,51 @@ class RequestProtocol(ClientProtocol):
                 return
             data = data[taken:]
         self._between_frames = False
+        if self.state is not CONNECTING and self.parser_exc is None:
+            self._begun += data if self.close_rcvd else data[: 2 - len(self._begun)]
         super().receive_data(data)
+        if self.parser_exc is None:
+            try:
+                self._check_begun()
+            except ProtocolError as error:
+                self.fail(CloseCode.PROTOCOL_ERROR, str(error))
+                self.parser_exc = error
+
+    def process_response(self, response: Response) -> None:
+        """Let the library check the handshake, then look at what has come behind it."""
+        super().process_response(response)
+        self._begun = bytes(self.reader.buffer[:2])
+
+    def _check_begun(self) -> None:
+        """Refuse what can only be a breach, however it goes on.
+
+        Raises:
+            ProtocolError: If it is one.
+        """
+        while len(self._begun) >= 2:
+            first, second = self._begun[:2]
+            opcode = first & 0x0F
+            # "The application MUST NOT send any more data frames after sending a Close frame"
+            # (section 5.5.1); nor is there a use for a second Close frame.
+            if self.close_rcvd is not None and opcode not in (Opcode.PING, Opcode.PONG):
+                raise ProtocolError("a frame behind the Close frame")
+            frame = Frame(
+                Opcode(opcode),
+                bytes(second & 0x7F),
+                fin=bool(first & FINAL),
+                rsv1=bool(first & 0x40) and not self.extensions,
+                rsv2=bool(first & 0x20),
+                rsv3=bool(first & 0x10),
+            )
+            frame.check()
+            end = 2 + len(frame.data)
+            if self.close_rcvd is None or len(self._begun) < end:
+                return
+            self._begun = self._begun[end:]
 
     def recv_frame(self, frame: Frame) -> None:
         """Let the library act on a frame, then collect the message that it completes."""
+        behind = bytes(self.reader.buffer) if frame.opcode is Opcode.CLOSE else None
         super().recv_frame(frame)
         self.events.clear()
         opcode, data = frame.opcode, frame.data
@@ -101,6 +149,7 @@ class RequestProtocol(ClientProtocol):
             if len(buffer) > 1 and buffer[1] < SHORT_LIMIT:
                 del buffer[: self._take_short(buffer)]
             self._between_frames = not buffer
+        self._begun = bytes(self.reader.buffer[:2]) if behind is None else behind
 
     def _take_short(self, data: bytes | bytearray) -> int:
         """Collect the short messages at the start of data, and return how many bytes they are.

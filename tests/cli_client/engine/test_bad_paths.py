@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from cli_client.engine.run import Run
 from cli_client.ledger.result import CloseKey, HandshakeKey, Result
@@ -156,6 +157,33 @@ def test_who_ended_a_connection_and_why_is_told() -> None:
         (key,) = not_ended_by_us(result)
         assert key.words.startswith(words)
         assert result.fates["verified"] == 10
+
+
+def test_what_comes_behind_the_close_frame_is_a_breach() -> None:
+    async def close_and_go_on(websocket: ServerConnection, request: str) -> None:
+        websocket.transport.write(b"\x88\x02\x03\xe8" + b"\x81\x01x")
+
+    with serving(once(at, "Request 5", close_and_go_on)) as url:
+        result = run(url, messages=10, window=1)
+    (key,) = not_ended_by_us(result)
+    assert (key.by, key.code) == ("server", 1000)
+    assert key.reason == "it broke the protocol: a frame behind the Close frame"
+    assert result.attempts["breaches"] == 1
+    assert verdict(result) == "fail"
+
+
+def test_a_flood_from_the_first_moment_on_does_not_keep_a_run_from_its_end() -> None:
+    async def flood(websocket: ServerConnection) -> None:
+        while websocket.state is State.OPEN:
+            if websocket.transport.get_write_buffer_size() < 2**20:
+                websocket.transport.write(b"\x81\x08unwanted" * 100_000)
+            await asyncio.sleep(0)
+
+    with serving(flood) as url:
+        result = run(url, messages=10, max_time=0.2, close_timeout=0.2)
+    assert result.fates["verified"] == 0
+    # About 25,000 in a turn of the event loop, and 32 times as many if it read all there is.
+    assert result.messages["unsolicited"] < 8_000_000
 
 
 def once(

@@ -93,6 +93,46 @@ def test_what_follows_a_close_frame_is_not_a_message(cuts: list[int]) -> None:
     assert receive(client, encode([text, close, text, text]), cuts) == [b"late"]
     assert client.received == 1
     assert client.close_rcvd is not None
+    assert str(client.parser_exc) == "a frame behind the Close frame"
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=5), st.booleans())
+def test_pings_and_pongs_behind_a_close_frame_are_no_breach(cuts: list[int], more: bool) -> None:
+    client, _ = connected()
+    close = Frame(Opcode.CLOSE, Close(CloseCode.GOING_AWAY, "").serialize())
+    others = [Frame(Opcode.PING, b"12"), Frame(Opcode.PONG, b""), Frame(Opcode.PING, b"x" * 125)]
+    stream = encode([close, *others, *([Frame(Opcode.BINARY, b"")] if more else [])])
+    receive(client, stream, cuts)
+    assert isinstance(client.parser_exc, ProtocolError) == more
+
+
+@pytest.mark.parametrize(
+    "begun", [b"hello", b"\xf1\x7d\0", b"\x91\x00", b"\x89\x7e", b"\x09\x05", b"\x88\x7f\xff"]
+)
+@pytest.mark.parametrize(
+    "before", [b"", b"\x81\x02ab", b"\x01\x01a", b"\x81\x7e\x00\x7e" + b"x" * 126]
+)
+def test_a_breach_is_seen_before_its_frame_is_complete(before: bytes, begun: bytes) -> None:
+    client, _ = connected()
+    client.receive_data(before)
+    assert client.parser_exc is None
+    client.receive_data(begun[:1])
+    client.receive_data(begun[1:])
+    assert isinstance(client.parser_exc, ProtocolError)
+    assert client.close_sent is not None
+    assert client.close_sent.code == CloseCode.PROTOCOL_ERROR
+
+
+def test_a_breach_right_behind_the_handshake_is_seen() -> None:
+    client = RequestProtocol(parse_uri("ws://localhost/"), binary=False)
+    server = ServerProtocol()
+    client.send_request(client.connect())
+    server.receive_data(b"".join(client.data_to_send()))
+    (request,) = server.events_received()
+    server.send_response(server.accept(request))  # type: ignore[arg-type]
+    client.receive_data(b"".join(server.data_to_send()) + b"hello")
+    assert client.handshake_exc is None
+    assert isinstance(client.parser_exc, ProtocolError)
 
 
 @given(st.lists(st.integers(0, 10**6), max_size=5))
