@@ -97,7 +97,7 @@ def simulate(scenario: Scenario, *, really: bool = False) -> Outcome:
     wire = Wire()
     server = Server(scenario.plan, random.Random(scenario.seed + 1))
     outcome.fates = fates = defaultdict(list)
-    loop = RealLoop(wire, server.stop) if really else VirtualLoop(wire)
+    loop = (RealLoop if really else VirtualLoop)(wire, server.stop)
     began = loop.time()
 
     def note_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

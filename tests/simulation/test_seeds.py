@@ -1,6 +1,8 @@
 """Simulated runs, each drawn from a seed."""
 
 import dataclasses
+import gc
+import warnings
 
 import pytest
 
@@ -25,6 +27,15 @@ def test_a_seed_gives_the_same_run_each_time() -> None:
         scenario = draw(seed)
         assert dataclasses.asdict(scenario) == dataclasses.asdict(draw(seed))
         assert course(simulate(scenario)) == course(simulate(scenario))
+
+
+@pytest.mark.parametrize("seed", [454, 541, 864, 878])
+def test_a_run_leaves_no_transport_open(seed: int) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        simulate(draw(seed))
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
 
 
 def hold(first: int) -> None:
