@@ -96,7 +96,7 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     cause = f" ({error.__cause__})" if error.__cause__ else ""
-    return f"{error}{cause}"
+    return f"{error}{cause}" or type(error).__name__
 
 
 def first_header(response: Response, name: str) -> str:

@@ -91,6 +91,7 @@ class Opener:
             self._proxy = None if settings.unix else find_proxy(settings.proxy, self._uri)
         except ProxyError as error:
             raise OpeningError(f"{error}.", phase="proxy") from None
+        self._through_tls = (self._proxy or "").startswith("https:")
         self._proxy_shown = f"the proxy {mask_url(self._proxy or '')}"
         headers = settings.headers
         if settings.basic_auth is not None:
@@ -148,7 +149,7 @@ class Opener:
 
     def _before_handshake(self, error: Exception) -> OpeningError:
         """Return why there is no connection to ask for a WebSocket on."""
-        failure = self._explain(error, secure=self._tls is not None)
+        failure = self._explain(error, secure=self._tls is not None or self._through_tls)
         phase = PHASES.get(failure.cause, "tcp")
         if failure.cause is Cause.CERTIFICATE:
             return OpeningError(
@@ -224,8 +225,10 @@ class Opener:
 
     async def _connect_through(self, proxy_url: str, connection: Connection) -> None:
         # Only here, as it takes a while to import.
-        from websockets.asyncio.client import connect_http_proxy, connect_socks_proxy
+        from websockets.asyncio.client import connect_socks_proxy
         from websockets.proxy import parse_proxy
+
+        from cli_client.engine.tunnel import open_tunnel
 
         loop = asyncio.get_running_loop()
         proxy = parse_proxy(proxy_url)
@@ -239,7 +242,7 @@ class Opener:
             )
             return
         tls = ssl.create_default_context() if proxy.scheme == "https" else None
-        transport = await connect_http_proxy(proxy, self._uri, ssl=tls)
+        transport = await open_tunnel(proxy, self._uri, tls)
         transport.set_protocol(connection)
         if self._tls is not None:
             secured = await loop.start_tls(
@@ -263,7 +266,7 @@ class Opener:
         if failure.cause is Cause.REFUSED:
             advice = "" if self._proxy else "Start one with wsroll-server."
         elif failure.cause is Cause.NO_TLS:
-            advice = "Is it ws://?"
+            advice = "Is it http://?" if self._through_tls else "Is it ws://?"
         elif failure.cause is Cause.CLOSED:
             # What a server may do that misses a client's certificate, or TLS.
             advice = "Does it want a certificate (--cert)?" if self._tls else "Is it wss://?"

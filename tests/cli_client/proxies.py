@@ -55,6 +55,17 @@ def socks_proxy(login: str = "") -> Iterator[tuple[str, list[str]]]:
         yield f"socks5h://127.0.0.1:{port}", targets
 
 
+@contextlib.contextmanager
+def mute_proxy() -> Iterator[int]:
+    """The port of a proxy that reads what it is sent and closes the connection."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(2**16)
+
+    with _serving(serve) as port:
+        yield port
+
+
 async def _join(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int
 ) -> None:

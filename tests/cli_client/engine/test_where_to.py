@@ -19,7 +19,7 @@ from cli_client.engine.opening import Opener
 from cli_client.settings import Settings
 from tests.cli_client import liars
 from tests.cli_client.liars import reply_to, serving
-from tests.cli_client.proxies import http_proxy, socks_proxy
+from tests.cli_client.proxies import http_proxy, mute_proxy, socks_proxy
 from tests.cli_client.sending import report, send
 from tests.conftest import ServerProcess, skip_unless_ci
 from wire.address import check_url
@@ -138,6 +138,16 @@ def test_a_proxy_that_refuses_is_named(server_url: str) -> None:
     assert done.returncode == 1
     assert line.startswith(f"no way through the proxy {proxy}: ")
     assert "407" in line
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
+def test_a_proxy_that_closes_without_an_answer_is_one_line(scheme: str, server_url: str) -> None:
+    with mute_proxy() as port:
+        done = send(server_url, "-n", 1, "-x", f"{scheme}://127.0.0.1:{port}")
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith(f"no way through the proxy {scheme}://127.0.0.1:{port}: ")
+    assert "clos" in line
 
 
 def test_a_proxy_that_is_not_there(server_url: str, unused_port: int) -> None:
