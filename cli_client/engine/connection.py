@@ -488,6 +488,6 @@ class Connection(asyncio.Protocol):
         if not self.introduced.done():
             self._fail_to_introduce(EOFError())
         if not self.ended.done():
-            if self.lane.is_empty:
+            if self.lane.is_empty and self.introduced.exception() is None:
                 self._idle_for = now - max(self._progress_at, self._sent_at, self.opened_at)
             self.ended.set_result(None)

@@ -159,6 +159,19 @@ def test_who_ended_a_connection_and_why_is_told() -> None:
         assert result.fates["verified"] == 10
 
 
+def test_a_connection_that_ends_before_its_first_request_was_not_idle() -> None:
+    async def refuse(websocket: ServerConnection) -> None:
+        await websocket.close(4401, "who are you")
+
+    with serving(refuse) as url:
+        result = run(url, messages=1, greeting="/hi", retries=0)
+    (key,) = failed(result)
+    assert key.reason == (
+        "the greeting (/hi) did not come: the server closed the connection with code 4401 "
+        "who are you"
+    )
+
+
 def test_what_comes_behind_the_close_frame_is_a_breach() -> None:
     async def close_and_go_on(websocket: ServerConnection, request: str) -> None:
         websocket.transport.write(b"\x88\x02\x03\xe8" + b"\x81\x01x")
