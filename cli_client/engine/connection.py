@@ -293,6 +293,12 @@ class Connection(asyncio.Protocol):
             self._ending = Ending("gave up", f"we gave up: {why}")
         self.abort()
 
+    def interrupt(self) -> None:
+        """End the connection at once, since the run is interrupted."""
+        if self._ending is None:
+            self._ending = Ending("interrupted", "interrupted")
+        self.abort()
+
     def abort(self) -> None:
         """End the connection at once."""
         self._sending = False
@@ -337,6 +343,7 @@ class Connection(asyncio.Protocol):
         return (
             self._ending is not None
             and self._ending.kind != "gave up"
+            and self._protocol.close_sent is not None
             and self._protocol.close_rcvd is None
             and not self.broke_protocol
             and not self._deaf

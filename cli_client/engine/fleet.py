@@ -253,9 +253,9 @@ class Fleet:
         await asyncio.gather(*self._closing.values())
 
     def abort(self) -> None:
-        """End all connections at once."""
+        """End all connections at once, since the run is interrupted."""
         for connection in [*self._connections.values(), *self._closing]:
-            connection.abort()
+            connection.interrupt()
 
     # One connection.
 

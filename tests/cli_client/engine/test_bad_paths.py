@@ -172,6 +172,22 @@ def test_a_connection_that_ends_before_its_first_request_was_not_idle() -> None:
     )
 
 
+def test_the_peer_is_not_blamed_where_an_interrupted_run_has_no_time_for_a_close_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cli_client.engine.run.INTERRUPTED_CLOSE_TIMEOUT", 0)
+
+    async def say_nothing(websocket: ServerConnection) -> None:
+        await websocket.wait_closed()
+
+    with serving(say_nothing) as url:
+        settings = Settings(url=url, messages=1)
+        result = Run(settings, lambda replies: None, lambda standing: False)()
+    assert not not_ended_by_us(result)
+    assert {key.words for key in result.closes} == {"interrupted"}
+    assert result.attempts["unanswered_closes"] == 0
+
+
 def test_what_comes_behind_the_close_frame_is_a_breach() -> None:
     async def close_and_go_on(websocket: ServerConnection, request: str) -> None:
         websocket.transport.write(b"\x88\x02\x03\xe8" + b"\x81\x01x")
