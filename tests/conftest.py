@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import signal
 import socket
 import subprocess
 import sys
@@ -54,6 +55,14 @@ SLOW_PLACES = (
     "whole/test_install.py",
 )
 SLOW_FIXTURES = {"browser", "qapp"}
+
+# What starts the tests may ignore these signals (a shell's background jobs, nohup), and every
+# process that a test starts would inherit that.
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(
+            number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        )
 
 # How long an example takes says nothing on a machine that does other things as well.
 hypothesis.settings.register_profile("wsroll", deadline=None)
