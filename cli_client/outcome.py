@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from cli_client.reports.checks import Check
 from cli_client.reports.wording import printable
-from cli_client.secrets import hide
+from cli_client.secrets import conceal, hide
 from cli_client.settings import Settings
 from cli_client.spread.output import is_taken
 
@@ -86,7 +86,8 @@ class Outcome:
         connected = result.opened or not result.unopened
         if not connected:
             # Nothing else happened than what this says.
-            self.fail(hide(result.unopened, settings.variables), report)
+            unopened = hide(result.unopened, settings.variables)
+            self.fail(conceal(unopened, settings.given_secrets()), report)
         elif not hurry or _is_read(sys.stderr):
             with contextlib.suppress(OSError):
                 self._show(report)

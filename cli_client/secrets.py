@@ -6,26 +6,36 @@ report has no secret and yet says how to repeat the run. What was given without 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 __all__ = [
     "MASK",
     "FileText",
+    "conceal",
     "expand",
     "hide",
     "mask",
     "mask_hello",
     "mask_login",
     "mask_url",
+    "secrets_of_login",
+    "secrets_of_url",
     "variables",
 ]
 
 MASK = "***"
 
 SHORTEST_SECRET = 4
-"""Characters of the shortest value that is hidden: a PIN."""
+"""Characters of the shortest value of a variable that is hidden: a PIN."""
+
+SHORTEST_GIVEN_SECRET = 6
+"""Characters of the shortest value given on the command line that is hidden where a server repeats
+it. Shorter ones, as in ``format=json``, are parts of too many texts."""
+
+ENUMERATED = {"by", "phase"}
+"""Members of a report whose values are few and known: never what a server said."""
 
 _FIELD = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -91,15 +101,50 @@ def hide(value: Any, values: Mapping[str, str]) -> Any:
     A server may repeat what it was sent. Short values stay: they are not secrets, and
     appear in many texts by chance.
     """
+    secrets = {
+        secret: f"{{env:{name}}}"
+        for name, secret in values.items()
+        if len(secret) >= SHORTEST_SECRET
+    }
+    return _replace(value, secrets)
+
+
+def conceal(value: Any, secrets: Collection[str]) -> Any:
+    """Return plain data with its texts showing a mask in place of secrets, as for ``hide``."""
+    return _replace(value, {each: MASK for each in secrets if len(each) >= SHORTEST_GIVEN_SECRET})
+
+
+def _replace(value: Any, shown: Mapping[str, str]) -> Any:
     if isinstance(value, list):
-        return [hide(each, values) for each in value]
+        return [_replace(each, shown) for each in value]
     if isinstance(value, dict):
-        return {name: hide(each, values) for name, each in value.items()}
+        return {
+            name: each if name in ENUMERATED else _replace(each, shown)
+            for name, each in value.items()
+        }
     if isinstance(value, str):
-        for name, secret in sorted(values.items(), key=lambda pair: -len(pair[1])):
-            if len(secret) >= SHORTEST_SECRET:
-                value = value.replace(secret, f"{{env:{name}}}")
+        for secret in sorted(shown, key=len, reverse=True):
+            value = value.replace(secret, shown[secret])
     return value
+
+
+def secrets_of_login(login: str) -> Iterator[str]:
+    """Yield what ``mask_login`` masks: the password, or all of it if there is none."""
+    user, colon, password = _split_login(login)
+    yield password if colon and password else user
+
+
+def secrets_of_url(url: str) -> Iterator[str]:
+    """Yield what ``mask_url`` masks, as written in the URL and decoded."""
+    parts = urlsplit(url)
+    login, at, _ = parts.netloc.rpartition("@")
+    if at:
+        for secret in secrets_of_login(login):
+            yield from (secret, unquote(secret))
+    for pair in parts.query.split("&"):
+        name, equals, value = pair.partition("=")
+        yield value if equals else name
+    yield from (value for _, value in parse_qsl(parts.query))
 
 
 def mask_login(login: str) -> str:

@@ -6,7 +6,16 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
-from cli_client.secrets import expand, mask, mask_hello, mask_login, mask_url, variables
+from cli_client.secrets import (
+    expand,
+    mask,
+    mask_hello,
+    mask_login,
+    mask_url,
+    secrets_of_login,
+    secrets_of_url,
+    variables,
+)
 from wire.address import DEFAULT_URL, check_url
 from wire.exchange import REQUEST_TEMPLATE
 
@@ -135,6 +144,21 @@ class Settings:
         shown["url"] = mask_url(self.url)
         shown["proxy"] = self.proxy and mask_url(self.proxy)
         return shown
+
+    def given_secrets(self, chosen_subprotocols: Collection[str] = ()) -> set[str]:
+        """Return the values that a report masks, as a server may repeat them.
+
+        Args:
+            chosen_subprotocols: The subprotocols that the server chose; they are not secrets.
+        """
+        secrets = {*secrets_of_url(self.url), *secrets_of_url(self.proxy or "")}
+        secrets |= set(self.subprotocols) - set(chosen_subprotocols)
+        if self.basic_auth:
+            secrets |= {*secrets_of_login(self.basic_auth)}
+        for _, value in self.headers:
+            # A scheme may come before the secret itself (RFC 9110, section 11.4).
+            secrets |= {value, value.rpartition(" ")[2]}
+        return {secret for secret in secrets if not variables(secret)}
 
     def _texts(self) -> dict[str, Any]:
         """Return the settings that are texts, or made of texts."""

@@ -13,7 +13,7 @@ from cli_client.ledger.verdict import Equation, equations, judge
 from cli_client.reports import schema
 from cli_client.reports.schema import Report
 from cli_client.reports.wording import rate as rate_text
-from cli_client.secrets import hide
+from cli_client.secrets import conceal, hide
 from cli_client.settings import Settings
 from wire import frames
 
@@ -35,6 +35,10 @@ LATE_MS = 20.0
 """Milliseconds of the sender's own delay that a person would notice in a latency."""
 
 
+REPEATED = ("handshakes", "connections", "errors", "warnings", "unverified", "missing_shares")
+"""The parts of a report that may have what a server said."""
+
+
 def make_report(
     settings: Settings,
     result: Result,
@@ -53,6 +57,8 @@ def make_report(
         ValueError: If a check needs the histogram and it cannot be decoded.
     """
     measured = hide(_measured(settings, result, started_at), settings.variables)
+    given = settings.given_secrets(result.subprotocols)
+    measured |= {name: conceal(measured[name], given) for name in REPEATED}
     report = cast(Report, measured)
     report["checks"] = [check.judge(report) for check in checks]
     verdict = judge(result, all(check["passed"] for check in report["checks"]), settings.strict)

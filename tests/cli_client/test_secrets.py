@@ -2,11 +2,15 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
 
 from cli_client.secrets import (
     FileText,
+    conceal,
     expand,
     hide,
     mask,
@@ -97,6 +101,58 @@ def test_a_text_shows_its_variables_again() -> None:
     text = hide({"a": ["x hush y", 1, None], "b": {"hush-hush": "1"}}, values)
     assert text == {"a": ["x {env:TOKEN} y", 1, None], "b": {"hush-hush": "1"}}
     assert hide("hush-hush hush", values) == "{env:LONGER} {env:TOKEN}"
+
+
+def test_given_secrets_are_masked_in_texts_but_not_in_words_of_the_report() -> None:
+    closes = [{"by": "server", "phase": "server", "reason": "no server"}]
+    assert conceal(closes, {"server"}) == [{"by": "server", "phase": "server", "reason": "no ***"}]
+    assert conceal("json is short", {"json"}) == "json is short"
+
+
+def test_the_given_secrets_are_all_that_a_report_masks() -> None:
+    settings = Settings(
+        url="ws://user:url-password@host/?access_token=in%20query&plain",
+        headers=(("Authorization", "Bearer in-header"), ("X", "{env:FIELD}")),
+        subprotocols=("chat", "bearer.secret"),
+        basic_auth="user:basic-password",
+        proxy="http://user:proxy-password@host/",
+    )
+    secrets = settings.given_secrets({"chat"})
+    assert secrets >= {
+        *("url-password", "in%20query", "in query", "plain", "Bearer in-header", "in-header"),
+        *("bearer.secret", "basic-password", "proxy-password"),
+    }
+    assert not secrets & {"user", "chat", "{env:FIELD}"}
+
+
+@pytest.mark.parametrize("where", ["reply", "close", "refusal"])
+def test_no_output_shows_a_given_secret_that_the_server_repeats(where: str, tmp_path: Path) -> None:
+    secrets = ["hush-header", "hush-query", "hush-protocol"]
+
+    def refuse(connection: ServerConnection, request: Request) -> Response | None:
+        if where != "refusal":
+            return None
+        fields = Headers({"Server": " ".join(secrets), "Content-Type": "text/plain"})
+        return Response(503, " ".join(secrets), fields, " ".join(secrets).encode())
+
+    async def repeat(websocket: ServerConnection) -> None:
+        async for _ in websocket:
+            if where == "close":
+                await websocket.close(1008, " ".join(secrets))
+            else:
+                await websocket.send(" ".join(secrets))
+
+    with serving(repeat, process_request=refuse) as url:
+        done = send(
+            *(f"{url}?access_token=hush-query", "-n", "2", "-t", "0.3s", "--retries", "0"),
+            *("-H", "X-Api-Key: hush-header", "--subprotocol", "hush-protocol"),
+            *("--json", tmp_path / "a.json", "--html", tmp_path / "a.html"),
+        )
+    written = [path.read_text() for path in tmp_path.iterdir()]
+    assert len(written) == 2
+    for text in (done.stderr, *written):
+        assert "hush" not in text
+        assert "***" in text
 
 
 def test_variables_are_filled_in() -> None:
