@@ -116,12 +116,13 @@ def _of_closes(account: Account, result: Result) -> Iterator[str]:
         )
     broken = sum(link.broken for link in account.links)
     breaches = result.attempts["breaches"]
+    tried = [*account.failed, *account.unsure]
     wrong_accept = sum(
         link is not None
-        for link in account.failed
+        for link in tried
         if account.opening_of(link) == "wrong-accept" and link.taken
     )
-    wrong_accept += sum(account.broke_before(attempt) for attempt in account.failed)
+    wrong_accept += sum(account.broke_before(attempt) for attempt in tried)
     if not broken <= breaches <= broken + wrong_accept:
         yield f"{broken} to {broken + wrong_accept} breaches, {breaches} reported"
 
@@ -236,7 +237,9 @@ def _of_verdict(account: Account, result: Result) -> Iterator[str]:
     if account.settings.expect != "key" or account.settings.ordered:
         others.append("out_of_order")
     faults += [name for name in others if result.messages[name]]
-    faults += ["breaches"] * any(link.broken for link in account.links)
+    faults += ["breaches"] * (
+        any(link.broken for link in account.links) or bool(result.attempts["breaches"])
+    )
     faults += ["wrong accept"] * any(
         account.opening_of(attempt) == "wrong-accept" and bool(attempt.taken)
         for attempt in account.failed

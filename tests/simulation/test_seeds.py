@@ -29,6 +29,10 @@ def test_a_seed_gives_the_same_run_each_time() -> None:
         assert course(simulate(scenario)) == course(simulate(scenario))
 
 
+def test_a_breach_may_end_the_last_handshake_of_a_run() -> None:
+    assert simulate(draw(100429)).problems == []
+
+
 @pytest.mark.parametrize("seed", [454, 541, 864, 878])
 def test_a_run_leaves_no_transport_open(seed: int) -> None:
     with warnings.catch_warnings(record=True) as caught:
