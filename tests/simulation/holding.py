@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from cli_client.ledger.result import Result
+from cli_client.ledger.verdict import judge
 from tests.simulation.account import WATCHED, Account
 from tests.simulation.drawing import Scenario
 
@@ -22,7 +23,7 @@ def hold(
     lasted: float,
 ) -> list[str]:
     """Return in words where the report and the account differ."""
-    if result.interrupted != (scenario.interrupt_at is not None and result.interrupted):
+    if result.interrupted and scenario.interrupt_at is None:
         return ["it says interrupted, and was not"]
     found = [
         *_of_time(scenario, lasted),
@@ -227,10 +228,6 @@ def _of_owed(account: Account, result: Result) -> Iterator[str]:
 
 def _of_verdict(account: Account, result: Result) -> Iterator[str]:
     """Derive the verdict from the counts, which are held above, and from the books."""
-    try:
-        from cli_client.ledger.verdict import judge
-    except ImportError:
-        return
     verdict = judge(result, True, False)
     faults = [name for name in ("wrong", "missing", "never_sent") if result.fates[name]]
     others = ["duplicate", "late", "unsolicited"]
