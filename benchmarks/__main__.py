@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 
-import cloup
+import click
 
 from benchmarks import scaling, senders, servers, services
 from benchmarks.peers import FOLDER, versions
@@ -23,30 +23,30 @@ PARTS_OF_SERVERS = {
 }
 
 
-@cloup.command(cls=Command, name="benchmarks")
-@cloup.option("--rounds", type=cloup.IntRange(1), default=5, show_default=True, help="Rounds.")
-@cloup.option(
+@click.command(cls=Command, name="benchmarks")
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Rounds.")
+@click.option(
     "--seconds",
-    type=cloup.FloatRange(0.1),
+    type=click.FloatRange(0.1),
     default=2.0,
     show_default=True,
     help="For each point of the load generator.",
 )
-@cloup.option(
+@click.option(
     "--fraction",
-    type=cloup.FloatRange(0, 1, min_open=True),
+    type=click.FloatRange(0, 1, min_open=True),
     default=1.0,
     show_default=True,
     help="Of the messages that the senders send.",
 )
-@cloup.option(
+@click.option(
     "--only",
-    type=cloup.Choice([*PARTS, *PARTS_OF_SERVERS]),
+    type=click.Choice([*PARTS, *PARTS_OF_SERVERS]),
     help="Only these figures. They are printed, but RESULTS.md is not written.",
 )
-@cloup.option("--peer", "peers", multiple=True, help="Only names with this in them (repeatable).")
-@cloup.option("--verbose", is_flag=True, help="Print each sample as it comes.")
-@cloup.help_option("-h", "--help")
+@click.option("--peer", "peers", multiple=True, help="Only names with this in them (repeatable).")
+@click.option("--verbose", is_flag=True, help="Print each sample as it comes.")
+@click.help_option("-h", "--help")
 def main(
     rounds: int,
     seconds: float,

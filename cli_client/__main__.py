@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import cloup
 from click.core import ParameterSource
-from cloup.constraints import mutually_exclusive
 
 from cli_client.combining import check_files, combine, displaced
 from cli_client.options import (
@@ -33,7 +31,7 @@ from cli_client.options import (
 from cli_client.outcome import INTERRUPTED, SOME_WRONG, Outcome, discard_output, reason
 from cli_client.settings import LARGEST_REQUEST, STANDARD_INPUT, Settings, name_of
 from wire.address import DEFAULT_URL
-from wire.command import Command
+from wire.command import Command, option, option_group
 from wire.values import Count, Rate, Size, Time
 
 signal.signal(signal.SIGINT, _before)
@@ -132,7 +130,7 @@ def _other_command(arguments: list[str]) -> Command | None:
     return None
 
 
-@cloup.command(
+@click.command(
     name="wsroll-send",
     cls=Send,
     epilog=EXAMPLES,
@@ -142,16 +140,16 @@ def _other_command(arguments: list[str]) -> Command | None:
         "max_content_width": 100,
     },
 )
-@cloup.argument("url", default=DEFAULT_URL, type=WITH_VARIABLES["url"], metavar="[URL]")
-@cloup.option_group(
+@click.argument("url", default=DEFAULT_URL, type=WITH_VARIABLES["url"], metavar="[URL]")
+@option_group(
     "Presets",
-    cloup.option(
+    option(
         "--preset",
         metavar="NAME|FILE.toml|-",
         help="Take the defaults of these options from a preset; - reads one from standard "
         "input. wsroll-send presets lists those that come with it.",
     ),
-    cloup.option(
+    option(
         "--set",
         "fields",
         multiple=True,
@@ -159,50 +157,50 @@ def _other_command(arguments: list[str]) -> Command | None:
         help="Fill a field of the preset (repeatable).",
     ),
 )
-@cloup.option_group(
+@option_group(
     "How much",
-    cloup.option(
+    option(
         "-n",
         "--messages",
         type=Count(1, 10**12),
         help="How many requests (10000, 10k, 1M).  [default: 10000, or what -z, --file or --corpus "
         "gives]",
     ),
-    cloup.option("-z", "--duration", type=Time(), help="For how long, in place of -n (10s, 3m)."),
-    cloup.option(
+    option("-z", "--duration", type=Time(), help="For how long, in place of -n (10s, 3m)."),
+    option(
         "-c",
         "--connections",
         type=Count(1, 10**6),
         help="How many connections.  [default: 1, or one for each process]",
     ),
-    cloup.option(
+    option(
         "-w",
         "--window",
         type=Count(1, 10**6),
         default=DEFAULTS.window,
         help="How many may be in flight on each; 1 waits for each reply.",
     ),
-    cloup.option(
+    option(
         "-r",
         "--rate",
         type=Rate(0.001, 10**9),
         help="Requests per second in all, sent when they are due whether or not replies come; "
         "latency then counts from that moment.",
     ),
-    cloup.option(
+    option(
         "--ramp",
         type=Time(zero=True),
         default=DEFAULTS.ramp,
         show_default=False,
         help="Time over which the rate grows to its full value, or the connections start.",
     ),
-    cloup.option(
+    option(
         "--processes",
         type=Count(0, 1024),
         help="Spread the connections over this many processes; 0: one per core.  [default: 1, or "
         "one for each worker of --dask]",
     ),
-    cloup.option(
+    option(
         "--dask",
         type=SCHEDULER,
         metavar="ADDRESS",
@@ -210,63 +208,61 @@ def _other_command(arguments: list[str]) -> Command | None:
         "count is printed; the URL and files must be valid on the workers.",
     ),
 )
-@cloup.option_group(
+@option_group(
     "What to send",
-    cloup.option(
+    option(
         "--template",
         default=DEFAULTS.template,
         type=WITH_VARIABLES["text"],
         help="The request. {i} is its number from 0, {connection} that of its connection from 1, "
         "{uuid} a random UUID, {now_ms} the time, {env:NAME} an environment variable.",
     ),
-    cloup.option(
+    option(
         "--data",
         type=FILE,
         metavar="FILE.csv",
         help="Use the rows of this file in turn: {NAME} in --template is the value in the column "
         "NAME, {json:NAME} the same as a JSON string.",
     ),
-    cloup.option("--size", type=Size(1, LARGEST_REQUEST), help="Pad each request to this size."),
-    cloup.option("--file", type=FILE_OR_INPUT, help="Each line is a request; - is standard input."),
-    cloup.option(
-        "--corpus", type=click.Choice(["edges"]), help="Edge cases of frames and of UTF-8."
-    ),
-    cloup.option("--binary", is_flag=True, help="Send binary messages, and expect binary ones."),
+    option("--size", type=Size(1, LARGEST_REQUEST), help="Pad each request to this size."),
+    option("--file", type=FILE_OR_INPUT, help="Each line is a request; - is standard input."),
+    option("--corpus", type=click.Choice(["edges"]), help="Edge cases of frames and of UTF-8."),
+    option("--binary", is_flag=True, help="Send binary messages, and expect binary ones."),
 )
-@cloup.option_group(
+@option_group(
     "What a right reply is",
-    cloup.option(
+    option(
         "--expect",
         type=click.Choice(["number", "echo", "any"]),
         default=DEFAULTS.expect,
         help="The request and a number from 1 to 100, the request itself, or anything (counted, "
         "not matched).",
     ),
-    cloup.option(
+    option(
         "--id",
         type=WITH_VARIABLES["pointer"],
         help="In place of --expect: a reply has the key of its request, in JSON at this pointer "
         "(/id). Replies may come in any order.",
     ),
-    cloup.option(
+    option(
         "--reply-id",
         type=WITH_VARIABLES["pointer"],
         help="Where the reply has the key.  [default: as --id]",
     ),
-    cloup.option(
+    option(
         "--require",
         multiple=True,
         type=WITH_VARIABLES["rule"],
         help="A right reply fits this rule (repeatable): /p it has this, !/p it has not, /p=VALUE, "
         "/p=~REGEX; an empty pointer is the whole message.",
     ),
-    cloup.option(
+    option(
         "--final",
         type=WITH_VARIABLES["rule"],
         help="An answer is several messages; the last one fits this rule.",
     ),
-    cloup.option("--ordered", is_flag=True, help="With --id: replies out of order are a fault."),
-    cloup.option(
+    option("--ordered", is_flag=True, help="With --id: replies out of order are a fault."),
+    option(
         "--push",
         multiple=True,
         type=WITH_VARIABLES["rule"],
@@ -274,14 +270,14 @@ def _other_command(arguments: list[str]) -> Command | None:
         "(repeatable).",
     ),
 )
-@cloup.option_group(
+@option_group(
     "Before the first request",
-    cloup.option(
+    option(
         "--greeting",
         type=WITH_VARIABLES["rule"],
         help="Wait until the server has sent a first message that fits this rule.",
     ),
-    cloup.option(
+    option(
         "--hello",
         "hellos",
         multiple=True,
@@ -289,7 +285,7 @@ def _other_command(arguments: list[str]) -> Command | None:
         metavar="TEXT|@FILE",
         help="Send this first on each connection (repeatable; with fields, as --template).",
     ),
-    cloup.option(
+    option(
         "--hello-reply",
         "hello_replies",
         multiple=True,
@@ -297,18 +293,18 @@ def _other_command(arguments: list[str]) -> Command | None:
         help="Wait for a reply that fits this rule; the nth is for the nth hello (repeatable).",
     ),
 )
-@cloup.option_group(
+@option_group(
     "Where to",
-    cloup.option(
+    option(
         "--with-server", is_flag=True, help="Start a private server for this run, on a free port."
     ),
-    cloup.option(
+    option(
         "--unix",
         type=click.Path(path_type=Path),
         metavar="PATH",
         help="Connect to this Unix socket; the URL still gives the Host header and the path.",
     ),
-    cloup.option(
+    option(
         "-H",
         "--header",
         "headers",
@@ -316,28 +312,26 @@ def _other_command(arguments: list[str]) -> Command | None:
         type=WITH_VARIABLES["header"],
         help="Send a header: 'Name: value' (repeatable).",
     ),
-    cloup.option(
+    option(
         "--subprotocol",
         "subprotocols",
         multiple=True,
         type=WITH_VARIABLES["subprotocol"],
         help="Ask for a subprotocol (repeatable).",
     ),
-    cloup.option(
-        "--origin", type=WITH_VARIABLES["origin"], help="Connect as a page of this origin."
-    ),
-    cloup.option(
+    option("--origin", type=WITH_VARIABLES["origin"], help="Connect as a page of this origin."),
+    option(
         "-a",
         "--basic-auth",
         type=WITH_VARIABLES["login"],
         metavar="USER:PASSWORD",
         help="Log in with HTTP Basic authentication.",
     ),
-    cloup.option("--cacert", type=FILE, help="Trust the certificates in this file (PEM)."),
-    cloup.option("--cert", type=FILE, help="Present this certificate (PEM)."),
-    cloup.option("--key", type=FILE, help="Its private key."),
-    cloup.option("-k", "--insecure", is_flag=True, help="Do not verify the server's certificate."),
-    cloup.option(
+    option("--cacert", type=FILE, help="Trust the certificates in this file (PEM)."),
+    option("--cert", type=FILE, help="Present this certificate (PEM)."),
+    option("--key", type=FILE, help="Its private key."),
+    option("-k", "--insecure", is_flag=True, help="Do not verify the server's certificate."),
+    option(
         "-x",
         "--proxy",
         type=WITH_VARIABLES["proxy"],
@@ -345,76 +339,75 @@ def _other_command(arguments: list[str]) -> Command | None:
         help="Go through an HTTP or SOCKS proxy; '' for none.  [default: that of the environment, "
         "except to this machine]",
     ),
-    cloup.option("--compress", is_flag=True, help="Offer compression (permessage-deflate)."),
+    option("--compress", is_flag=True, help="Offer compression (permessage-deflate)."),
 )
-@cloup.option_group(
+@option_group(
     "How patiently",
-    cloup.option(
+    option(
         "--connect-timeout",
         type=Time(),
         default=f"{DEFAULTS.connect_timeout:g}s",
         help="How long opening a connection may take, and what comes before its first request.",
     ),
-    cloup.option(
+    option(
         "-t",
         "--timeout",
         type=Time(),
         default=f"{DEFAULTS.timeout:g}s",
         help="How long a request may wait for its reply.",
     ),
-    cloup.option(
+    option(
         "--max-time",
         type=Time(),
         help="End the run after this time; what is left then is never sent.",
     ),
-    cloup.option(
+    option(
         "--retries",
         type=Count(0, 10**6),
         default=DEFAULTS.retries,
         help="How many times in a row a connection that was lost is opened again.",
     ),
-    cloup.option(
+    option(
         "--resend/--no-resend",
         default=None,
         help="Whether to send again what a lost connection had in flight, or count it as missing.  "
         "[default: --resend; with --id --no-resend]",
     ),
-    cloup.option(
+    option(
         "--linger",
         type=Time(zero=True),
         default=f"{DEFAULTS.linger * 1000:g}ms",
         help="How long to wait for duplicate replies after the last reply.",
     ),
 )
-@cloup.option_group(
+@option_group(
     "What to show",
-    cloup.option("-q", "--quiet", is_flag=True, help="Print no responses, only their count."),
-    cloup.option(
+    option("-q", "--quiet", is_flag=True, help="Print no responses, only their count."),
+    option(
         "--progress",
         type=click.Choice(["auto", "bar", "json", "none"]),
         default="auto",
         help="On standard error: a bar (auto: on a terminal), or JSON lines for programs.",
     ),
-    cloup.option(
+    option(
         "--check",
         "checks",
         multiple=True,
         type=CHECK,
         help="Fail unless this holds: 'p99<5ms', 'rate>20000', 'errors==0' (repeatable).",
     ),
-    cloup.option(
+    option(
         "--strict",
         is_flag=True,
         help="Exit with status 1 also if the run recovered from a failure (RECOVERED).",
     ),
-    cloup.option("--json", type=NEW_FILE_OR_OUTPUT, help="Write the report; - prints it."),
-    cloup.option("--html", type=NEW_FILE, help="Write the report as a page."),
-    cloup.option("--csv", type=NEW_FILE, help="Write one line per second."),
-    cloup.option("--hdr", type=NEW_FILE, help="Write the latencies as HdrHistogram does."),
-    cloup.option("--ledger", type=NEW_FILE, help="Write one line of JSON per request."),
+    option("--json", type=NEW_FILE_OR_OUTPUT, help="Write the report; - prints it."),
+    option("--html", type=NEW_FILE, help="Write the report as a page."),
+    option("--csv", type=NEW_FILE, help="Write one line per second."),
+    option("--hdr", type=NEW_FILE, help="Write the latencies as HdrHistogram does."),
+    option("--ledger", type=NEW_FILE, help="Write one line of JSON per request."),
 )
-@cloup.constraint(mutually_exclusive, ["messages", "duration"])
-@cloup.version_option(package_name="wsroll", message="wsroll-send %(version)s")
+@click.version_option(package_name="wsroll", message="wsroll-send %(version)s")
 @click.pass_context
 def main(
     context: click.Context,

@@ -59,6 +59,8 @@ def combine(
     Raises:
         UsageError: If they contradict each other.
     """
+    if options["messages"] is not None and options["duration"] is not None:
+        raise click.UsageError("--messages and --duration are mutually exclusive.")
     if options["id"] is not None:
         if "expect" in chosen:
             raise click.UsageError("--id takes the place of --expect: give one of them.")

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import click
-import cloup
 
 from wire.command import Command
 
@@ -13,13 +12,13 @@ __all__ = ["main"]
 FILE = click.Path(path_type=Path)
 
 
-@cloup.command(
+@click.command(
     name="wsroll-send compare",
     cls=Command,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@cloup.argument("a", type=FILE, metavar="A.json")
-@cloup.argument("b", type=FILE, metavar="B.json")
+@click.argument("a", type=FILE, metavar="A.json")
+@click.argument("b", type=FILE, metavar="B.json")
 def main(a: Path, b: Path) -> int:
     """Show the runs of two report files side by side, with the change in each figure.
 

@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import cloup
 
 from wire.command import Command
 
@@ -227,12 +226,12 @@ def _by_long_name(
                     yield name.removeprefix("--"), (parameter, value)
 
 
-@cloup.command(
+@click.command(
     name="wsroll-send presets",
     cls=Command,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@cloup.argument("name", required=False, metavar="[NAME]")
+@click.argument("name", required=False, metavar="[NAME]")
 def main(name: str | None) -> Any:
     """List the presets; print the one named, to make your own from it."""
     try:

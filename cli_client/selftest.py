@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import click
-import cloup
 
 from wire.command import Command
 
@@ -17,7 +16,7 @@ WIDTH = 100
 """Columns of the table at most, and where there is no terminal."""
 
 
-@cloup.command(
+@click.command(
     name="wsroll-send selftest",
     cls=Command,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -4,7 +4,6 @@ import importlib.util
 import sys
 
 import click
-import cloup
 
 from wire.address import DEFAULT_URL, complete_url
 from wire.command import Command
@@ -14,13 +13,13 @@ __all__ = ["main"]
 NO_QT = "wsroll-desktop: the window needs Qt, which is not installed: pip install 'wsroll[desktop]'"
 
 
-@cloup.command(name="wsroll-desktop", cls=Command)
-@cloup.argument(
+@click.command(name="wsroll-desktop", cls=Command)
+@click.argument(
     "url",
     required=False,
     help=f"The server; without it the last one, at first {DEFAULT_URL}.",
 )
-@cloup.option(
+@click.option(
     "--settings",
     "settings_file",
     metavar="FILE",

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import cloup
 
 from server import logs
 from server.counters import Counters
@@ -27,7 +26,8 @@ from server.settings import Settings
 from server.tls import TLSError, server_context
 from wire import frames
 from wire.address import DEFAULT_HOST, DEFAULT_PORT
-from wire.command import Command
+from wire.command import Command, option_group
+from wire.command import option as plain_option
 from wire.event_loop import new_event_loop
 from wire.values import Count, Size, Time, Token
 
@@ -37,7 +37,7 @@ DEFAULTS = Settings()
 
 STDIN = 0
 
-option = functools.partial(cloup.option, show_envvar=True)
+option = functools.partial(plain_option, show_envvar=True)
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -61,7 +61,7 @@ class Origins(click.ParamType[list[str]]):
             self.fail(str(error), param, ctx)
 
 
-@cloup.command(
+@click.command(
     name="wsroll-server",
     cls=Command,
     context_settings={
@@ -71,7 +71,7 @@ class Origins(click.ParamType[list[str]]):
         "max_content_width": 100,
     },
 )
-@cloup.option_group(
+@option_group(
     "Where",
     option("--host", default=DEFAULT_HOST, help="Name or address to listen on."),
     option(
@@ -90,7 +90,7 @@ class Origins(click.ParamType[list[str]]):
     option("--tls-cert", type=FILE, help="Certificate chain (PEM): serve wss and https."),
     option("--tls-key", type=FILE, help="Its private key, if not in the same file."),
 )
-@cloup.option_group(
+@option_group(
     "What",
     option(
         "--reply",
@@ -131,7 +131,7 @@ class Origins(click.ParamType[list[str]]):
         "is offered).",
     ),
 )
-@cloup.option_group(
+@option_group(
     "Limits",
     option(
         "--max-message-size",
@@ -198,7 +198,7 @@ class Origins(click.ParamType[list[str]]):
         help="How long all clients together have to close when the server stops.",
     ),
 )
-@cloup.option_group(
+@option_group(
     "Running",
     option("-v", "--verbose", is_flag=True, help="Log each connection too."),
     option("-q", "--quiet", is_flag=True, help="Log only what is wrong with the server."),
@@ -209,7 +209,7 @@ class Origins(click.ParamType[list[str]]):
         help="Stop when standard input ends, so as not to outlive the program that holds it.",
     ),
 )
-@cloup.version_option(
+@click.version_option(
     package_name="wsroll", message=f"wsroll-server %(version)s (frames in {frames.LANGUAGE})"
 )
 def main(

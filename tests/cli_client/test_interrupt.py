@@ -160,7 +160,7 @@ def test_a_second_ctrl_c_ends_the_run_at_once() -> None:
         assert "Traceback" not in sender.stderr.read()
 
 
-@pytest.mark.parametrize("module", ["click", "cloup", "cli_client.options", "cli_client.settings"])
+@pytest.mark.parametrize("module", ["click", "cli_client.options", "cli_client.settings"])
 def test_while_it_is_being_imported(tmp_path: Path, module: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import signal, sys\n"
