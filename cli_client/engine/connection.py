@@ -210,16 +210,22 @@ class Connection(asyncio.Protocol):
         self._gave_up_at = None
         self.has_answered = True
 
-    def check_timeouts(self, now: float, timeout: float) -> None:
+    def check_timeouts(self, now: float, timeout: float, *, at_end: bool) -> None:
         """Give up requests that have waited too long, and a connection that is silent.
 
         Silence with a sign of life (a pong) means that the requests that have waited for so long
         have no answer; without one, that the connection is dead. It is given up too if it still
         answers nothing one more time-out later.
+
+        Args:
+            now: The time.
+            timeout: How long a request may wait, in seconds.
+            at_end: Whether nothing will be sent any more.
         """
         self._measure(now, timeout)
         moves = self.moves(timeout)
-        self.lane.time_out_overtaken(now, timeout * (MOST_PATIENCE if moves else 1))
+        patience = timeout * (MOST_PATIENCE if moves else 1)
+        self.lane.time_out_overtaken(now, patience, at_end=at_end)
         if not self.lane.in_flight:
             return
         silence = now - max(self._progress_at, self.lane.oldest_sent_at)

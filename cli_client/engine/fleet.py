@@ -235,8 +235,9 @@ class Fleet:
         self._checked_at = now
         # What came while this process was held up may not have been read yet.
         if not late:
+            at_end = self._supply.is_over
             for connection in [*self._connections.values()]:
-                connection.check_timeouts(now, self._settings.timeout)
+                connection.check_timeouts(now, self._settings.timeout, at_end=at_end)
         if self._resending:
             self.fill()
 

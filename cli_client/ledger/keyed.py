@@ -85,13 +85,18 @@ class KeyedRequests:
         return older
 
     @property
+    def oldest_serial(self) -> int:
+        """The serial number of the request that was sent before all others."""
+        return next(iter(self._requests))
+
+    @property
     def oldest(self) -> Request:
         """The request that was sent before all others."""
-        return self.get(next(iter(self._requests)))
+        return self.get(self.oldest_serial)
 
     def take_oldest(self) -> tuple[Key, Request]:
         """Remove the oldest request, and return it with its key."""
-        return self.take(next(iter(self._requests)))
+        return self.take(self.oldest_serial)
 
     def keys(self) -> Iterable[Key]:
         """Return each key once."""

@@ -153,7 +153,7 @@ class KeyedLane:
         self._miss(list(waited), now, why)
         return False
 
-    def time_out_overtaken(self, now: float, limit: float) -> None:
+    def time_out_overtaken(self, now: float, limit: float, *, at_end: bool) -> None:
         """Give up the requests that were sent this many seconds ago and overtaken since."""
         expired = []
         for place, request in self._in_flight.values():

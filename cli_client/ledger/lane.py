@@ -10,6 +10,7 @@ beside it.
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 from cli_client.ledger.expectation import Key, WrongReplyError
 from cli_client.ledger.keyed import KeyedRequests, Memory
@@ -40,8 +41,9 @@ class Lane:
     | anything else | nothing | unsolicited |
     | | something | it is held |
 
-    A request that is overtaken or that waits too long is missing, or wrong if one single message is
-    held then. When the connection dies, what is in flight goes back to be sent again.
+    A request that waits too long is missing. It is wrong if one single message is held then that
+    may stand in its place: one that came after it was sent, and that no later reply can explain.
+    When the connection dies, what is in flight goes back to be sent again.
 
     If replies differ by nothing but their position, each belongs to the oldest request.
 
@@ -66,8 +68,8 @@ class Lane:
         self._in_flight = KeyedRequests()
         self._overtaken = KeyedRequests()
         self._serial = 0
-        # Messages that answer nothing, while something waits, and when they came.
-        self._held: deque[tuple[bytes, float]] = deque()
+        # Messages that answer nothing, while something waits.
+        self._held: deque[_Held] = deque()
         self._held_bytes = 0
         if lanes.by_key:
             self.find_by_key()
@@ -148,20 +150,25 @@ class Lane:
             Whether one of them has been answered, if wrongly.
         """
         self.find_by_key()
-        answered = len(self._held) == 1
-        expired = []
-        for where in (self._overtaken, self._in_flight):
-            while where and now - where.oldest.sent_at >= limit:
-                expired.append(where.take_oldest())
-        self._expire(expired, now, why)
-        return answered
+        waiting, expired = self._in_flight, []
+        explains = bool(waiting) and self._explains_held(waiting.oldest_serial)
+        while waiting and now - waiting.oldest.sent_at >= limit:
+            expired.append(waiting.take_oldest())
+        return self._expire(expired, now, why, explains=explains)
 
-    def time_out_overtaken(self, now: float, limit: float) -> None:
-        """Give up the requests that were sent this many seconds ago and overtaken since."""
-        expired = []
-        while self._overtaken and now - self._overtaken.oldest.sent_at > limit:
-            expired.append(self._overtaken.take_oldest())
-        self._expire(expired, now, f"none in {limit:g} s, though a later one got its own")
+    def time_out_overtaken(self, now: float, limit: float, *, at_end: bool) -> None:
+        """Give up the requests that were sent this many seconds ago and overtaken since.
+
+        What stood in the place of one came before the reply that overtook it. A message that comes
+        later is its wrong reply only if nothing is in flight and nothing will be, so that no other
+        reply can explain the message.
+        """
+        waiting, expired = self._overtaken, []
+        explains = at_end and not self._in_flight and len(self._held) == 1
+        while waiting and now - waiting.oldest.sent_at > limit:
+            expired.append(waiting.take_oldest())
+        why = f"none in {limit:g} s, though a later one got its own"
+        self._expire(expired, now, why, explains=explains)
 
     def give_up(self, now: float, why: str | None) -> None:
         """Wait for nothing any more, as the run is over; why is None if that is not a fault."""
@@ -318,6 +325,8 @@ class Lane:
     def _overtake(self, serial: int, now: float) -> None:
         """Set the older requests aside, since a later one has been answered."""
         for older, key, request in self._in_flight.take_older(serial):
+            while self._held and self._held[0].sent <= older:  # it came before this one was sent
+                self._dismiss_oldest()
             if self._held:
                 self._take_held(key, request)
             else:
@@ -335,7 +344,7 @@ class Lane:
         if self.is_empty:
             self._dismiss(message)
             return
-        self._held.append((message, now))
+        self._held.append(_Held(message, now, self._serial))
         self._held_bytes += len(message)
         while len(self._held) > self._lanes.held or (
             self._held_bytes > HELD_BYTES and len(self._held) > 1
@@ -346,16 +355,16 @@ class Lane:
         """Take the oldest message held for the wrong reply to a request that was removed."""
         self._release(key, request)
         self._answered.extend((key,))
-        message, came_at = self._held.popleft()
-        self._held_bytes -= len(message)
-        self._ledger.mark_wrong(self.number, request, message, came_at)
+        held = self._held.popleft()
+        self._held_bytes -= len(held.message)
+        self._ledger.mark_wrong(self.number, request, held.message, held.came_at)
 
     def _dismiss_held(self) -> None:
         while self._held:
             self._dismiss_oldest()
 
     def _dismiss_oldest(self) -> None:
-        message, _ = self._held.popleft()
+        message = self._held.popleft().message
         self._held_bytes -= len(message)
         self._dismiss(message)
 
@@ -366,20 +375,46 @@ class Lane:
             what = "a greeting: the server speaks first on each connection (see --greeting)"
         self._ledger.note_fault("unsolicited", message, what)
 
-    def _expire(self, requests: list[tuple[Key, Request]], now: float, why: str) -> None:
-        """Count requests as missing that waited too long, after they were removed."""
-        if requests and len(self._held) == 1:
-            key, request = requests.pop(0)
-            self._take_held(key, request)
+    def _explains_held(self, serial: int) -> bool:
+        """Return whether one message is held, which came after this request was sent."""
+        return len(self._held) == 1 and serial < self._held[0].sent
+
+    def _expire(
+        self, requests: list[tuple[Key, Request]], now: float, why: str, *, explains: bool
+    ) -> bool:
+        """Count requests as missing that waited too long, after they were removed.
+
+        Args:
+            requests: The requests, with their keys.
+            now: The time.
+            why: Why they are missing.
+            explains: Whether the message held is the wrong reply to the first of them.
+
+        Returns:
+            Whether one of them has been answered, if wrongly.
+        """
+        answered = explains and bool(requests)
+        if answered:
+            self._take_held(*requests.pop(0))
         if self.is_empty:
             self._dismiss_held()
         self._miss(requests, now, why)
+        return answered
 
     def _miss(self, requests: list[tuple[Key, Request]], now: float, why: str | None) -> None:
         for key, request in requests:
             self._release(key, request)
         self._given_up.extend(key for key, _ in requests)
         self._ledger.miss(self.number, [request for _, request in requests], now, why)
+
+
+class _Held(NamedTuple):
+    """A message that answers nothing, as far as is known."""
+
+    message: bytes
+    came_at: float
+    sent: int
+    """The serial number of the first request that was sent after it came."""
 
 
 _Right = tuple[Request, bytes, int]

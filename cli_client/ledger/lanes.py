@@ -64,8 +64,14 @@ class AnyLane(Protocol):
             Whether one of them has been answered, if wrongly.
         """
 
-    def time_out_overtaken(self, now: float, limit: float) -> None:
-        """Give up the requests that were sent this many seconds ago and overtaken since."""
+    def time_out_overtaken(self, now: float, limit: float, *, at_end: bool) -> None:
+        """Give up the requests that were sent this many seconds ago and overtaken since.
+
+        Args:
+            now: The time.
+            limit: The number of seconds.
+            at_end: Whether nothing will be sent any more.
+        """
 
     def give_up(self, now: float, why: str | None) -> None:
         """Wait for nothing any more, as the run is over; why is None if that is not a fault."""

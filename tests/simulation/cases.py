@@ -15,10 +15,12 @@ class Case:
     verdict: str
     settings: Settings
     plan: Plan
+    interrupt_at: float | None = None
+    seed: int = 0
 
     @property
     def scenario(self) -> Scenario:
-        return Scenario(self.settings, self.plan)
+        return Scenario(self.settings, self.plan, self.interrupt_at, self.seed)
 
 
 CASES = (
@@ -141,6 +143,20 @@ CASES = (
         "fail",
         Settings(messages=200, connections=20, timeout=0.5),
         Plan(push_every=0.025, replies=(("drop", 0.1),)),
+    ),
+    Case(
+        "a message comes as an earlier request that was overtaken times out",
+        "fail",
+        Settings(messages=None, rate=50.0, duration=2.0, timeout=1.0, linger=0.0),
+        Plan(delay=(0.01, 0.03), push_every=0.3, replies=(("drop", 0.3),)),
+        seed=43366,
+    ),
+    Case(
+        "a message comes before the only request that is lost is sent",
+        "fail",
+        Settings(messages=150, rate=100.0, ramp=0.5, connections=3, window=16, timeout=0.4),
+        Plan(delay=(0.0, 0.02), push_every=0.3, repeat_every=0.3, replies=(("drop", 0.05),)),
+        seed=309003,
     ),
     Case(
         "a server that speaks first",

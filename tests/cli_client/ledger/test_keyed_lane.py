@@ -148,9 +148,9 @@ def test_a_request_that_was_overtaken_long_ago_is_given_up() -> None:
     service.send(1, 2)
     service.receive({"id": 2})
     service.send(3)
-    service.lane.time_out_overtaken(9.0, 10.0)
+    service.lane.time_out_overtaken(9.0, 10.0, at_end=True)
     assert service.counts == {"verified": 1}
-    service.lane.time_out_overtaken(11.0, 10.0)
+    service.lane.time_out_overtaken(11.0, 10.0, at_end=True)
     assert service.counts == {"verified": 1, "missing": 1}
     assert service.lane.in_flight == 1
 

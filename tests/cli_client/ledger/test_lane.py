@@ -104,9 +104,9 @@ def test_a_request_that_was_overtaken_times_out_by_itself() -> None:
     run = Run()
     run.send(0, 1)
     run.receive(right(1))
-    run.lane.time_out_overtaken(LIMIT, LIMIT)
+    run.lane.time_out_overtaken(LIMIT, LIMIT, at_end=True)
     assert run.counts == {"verified": 1}
-    run.lane.time_out_overtaken(LIMIT + 0.1, LIMIT)
+    run.lane.time_out_overtaken(LIMIT + 0.1, LIMIT, at_end=True)
     assert run.counts == {"verified": 1, "missing": 1}
     assert "Request 0 got no reply: none in 10 s, though a later one got its own" in run.errors
 
@@ -209,8 +209,50 @@ def test_the_one_message_left_when_a_request_times_out_is_its_wrong_reply() -> N
     assert run.fates == {0: "wrong", 1: "missing"}
     run.send(2, 3)
     run.receive(right(3), b"noise")
-    run.lane.time_out_overtaken(30.0, LIMIT)
+    run.lane.time_out_overtaken(30.0, LIMIT, at_end=True)
     assert run.fates[2] == "wrong"
+
+
+def test_a_message_that_may_stand_in_a_later_gap_is_no_reply_to_an_overtaken_request() -> None:
+    run = Run()
+    run.send(0, 1, 2)
+    run.receive(right(1), b"news")
+    run.lane.time_out_overtaken(20.0, LIMIT, at_end=True)
+    assert run.fates == {0: "missing", 1: "verified"}
+    run.receive(right(2))
+    assert run.counts == {"verified": 2, "missing": 1, "unsolicited": 1}
+
+
+def test_a_message_is_no_reply_to_an_overtaken_request_while_more_is_to_be_sent() -> None:
+    run = Run()
+    run.send(0, 1)
+    run.receive(right(1), b"news")
+    run.lane.time_out_overtaken(20.0, LIMIT, at_end=False)
+    run.send(2)
+    run.receive(right(2))
+    assert run.counts == {"verified": 2, "missing": 1, "unsolicited": 1}
+
+
+def test_a_message_left_is_the_reply_to_the_request_in_flight_before_one_overtaken() -> None:
+    run = Run()
+    run.send(0, 1, 2)
+    run.receive(right(1), b"noise")
+    run.lane.time_out_overtaken(20.0, LIMIT, at_end=True)
+    run.lane.time_out(20.0, LIMIT, "no reply came for 10 s")
+    assert run.fates == {0: "missing", 1: "verified", 2: "wrong"}
+
+
+def test_a_message_that_came_before_a_request_was_sent_is_not_its_reply() -> None:
+    run = Run()
+    run.send(0, 1)
+    run.receive(right(1), b"news")
+    run.send(2, 3)
+    run.receive(right(3))
+    assert run.counts == {"verified": 2, "unsolicited": 1}
+    run.receive(b"news")
+    run.send(4)
+    run.lane.time_out(20.0, LIMIT, "no reply came for 10 s")
+    assert run.fates == {1: "verified", 3: "verified", 4: "missing"}
 
 
 def test_of_several_messages_left_when_a_request_times_out_none_is_its_reply() -> None:
@@ -408,7 +450,7 @@ def test_whatever_happens_the_ledger_balances_and_no_fault_goes_uncounted(
                 run.lane.time_out(6.0, 0.0, "no reply came for 10 s")
             case "overtaken time out":
                 flush()
-                run.lane.time_out_overtaken(20.0, LIMIT)
+                run.lane.time_out_overtaken(20.0, LIMIT, at_end=True)
     flush()
     faults += bool(owed)
     run.lane.give_up(30.0, "the run is over")
