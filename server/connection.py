@@ -139,9 +139,9 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Answer everything that one read brought."""
         self._is_alive = True
-        self._delivery.heard_at = self._delivery.written
-        state = self.state
-        if state is OPEN or state is CLOSING:
+        delivery = self._delivery
+        delivery.heard_at = delivery.written
+        if self.state is OPEN or self.state is CLOSING:
             protocol = self._protocol
             if protocol is None or protocol.is_between_messages:
                 used = self._answer_short(data)
@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._rest = data
             self._take_turn()
-        elif state is HANDSHAKE:
+        elif self.state is HANDSHAKE:
             assert self._handshake is not None
             outcome = self._handshake.receive(data)
             if outcome is not None:
@@ -222,7 +222,6 @@ class Connection(asyncio.Protocol):
         if requests:
             self._transport.write(replies)
             self._delivery.written += len(replies)
-            self._hub.counters.count_exchange(used, requests, len(replies))
         return used
 
     def _take_turn(self) -> None:
@@ -250,7 +249,8 @@ class Connection(asyncio.Protocol):
         data, self._rest = bytes(self._rest[: self._slice]), self._rest[self._slice :]
         answered, failed = protocol.requests, protocol.parser_exc
         protocol.receive_data(data)
-        self._hub.counters.count_exchange(len(data), protocol.requests - answered, 0)
+        self._hub.counters.add("received", len(data))
+        self._hub.counters.add("requests", protocol.requests - answered)
         self._flush(protocol)
         if protocol.parser_exc is not failed:
             logger.info("%s: closing: %s", self._peer(), protocol.close_sent)

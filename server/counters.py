@@ -23,12 +23,12 @@ CLOSE_CODES = (*range(1000, 1004), *range(1005, 1015), 0)
 Name = str | tuple[str, str | int]
 
 _NAMES: tuple[Name, ...] = (
-    *("open", "opened", "requests", "received", "sent"),
+    *("open", "opened", "received", "requests", "sent"),
     *(("refused", reason) for reason in REFUSALS),
     *(("closed", code) for code in CLOSE_CODES),
 )
 _COLUMNS = {name: column for column, name in enumerate(_NAMES)}
-_REQUESTS, _RECEIVED, _SENT = (_COLUMNS[name] for name in ("requests", "received", "sent"))
+_EXCHANGE = slice(_COLUMNS["received"], _COLUMNS["sent"] + 1)
 _OPEN = _COLUMNS["open"]
 _BYTES_PER_COUNT = 8
 
@@ -61,12 +61,10 @@ class Counters:
         """Add to a count."""
         self._row[_COLUMNS[name]] += amount
 
-    def count_exchange(self, received: int, requests: int, sent: int) -> None:
-        """Count what one read brought, in bytes and requests, and the bytes of the replies."""
-        row = self._row
-        row[_RECEIVED] += received
-        row[_REQUESTS] += requests
-        row[_SENT] += sent
+    @property
+    def exchange(self) -> memoryview:
+        """The bytes received, the requests answered and the bytes sent, for others to add to."""
+        return self._row[_EXCHANGE]
 
     def open_one(self, limit: int) -> bool:
         """Count a WebSocket connection that opens, unless as many as the limit are open.

@@ -51,17 +51,18 @@ class Hub:
         self.stopping = False
         """Whether no new client gets in."""
         self._answer, endings = ANSWERS[settings.reply]
-        self.answer_short: AnswerShort = Answerer(
-            endings, min(SHORT, settings.max_message_size)
-        ).answer
-        """Answers short texts, for connections between two messages."""
+        longest = min(SHORT, settings.max_message_size)
+        self.answer_short: AnswerShort = Answerer(endings, longest, counters.exchange).answer
+        """Answers short texts and counts them, for connections between two messages."""
+        # A protocol counts its own requests: they are part of a slice, which is counted as a whole.
+        self._answer_short_uncounted: AnswerShort = Answerer(endings, longest).answer
         self._extensions = [DeflateFactory()] if settings.compress else None
 
     def new_protocol(self, state: State = CONNECTING) -> ReplyProtocol:
         """Return the protocol of a connection in this state, between two messages."""
         protocol = ReplyProtocol(
             self._answer,
-            self.answer_short,
+            self._answer_short_uncounted,
             state=state,
             max_size=self.settings.max_message_size,
             extensions=self._extensions,

@@ -31,6 +31,7 @@ apply_mask(unsigned char *to, const unsigned char *from, size_t size, const unsi
 {
     unsigned char all = 0;
     uint64_t all_words = 0, keys, word;
+    uint32_t half;
     size_t i = 0;
 
     memcpy(&keys, key, KEY_SIZE);
@@ -40,6 +41,13 @@ apply_mask(unsigned char *to, const unsigned char *from, size_t size, const unsi
         word ^= keys;
         all_words |= word;
         memcpy(to + i, &word, sizeof(word));
+    }
+    if (i + sizeof(half) <= size) {
+        memcpy(&half, from + i, sizeof(half));
+        half ^= (uint32_t)keys; /* both halves are the key */
+        all_words |= half;
+        memcpy(to + i, &half, sizeof(half));
+        i += sizeof(half);
     }
     for (; i < size; i++) {
         to[i] = from[i] ^ key[i % KEY_SIZE];
@@ -74,15 +82,21 @@ is_utf8(const unsigned char *text, size_t size)
 #define MOST_BYTES (1 << 14)
 #define LONGEST_READ (MOST_BYTES + REQUEST_HEADER_SIZE + SHORT_LIMIT)
 #define LONGEST_WRITTEN (LONGEST_READ + LONGEST_READ / REQUEST_HEADER_SIZE)
+/* Bytes that are copied for each ending, since a constant number takes no call. */
+#define ENDING_SLOT 8
+
+/* Where an Answerer adds what it does: each a 64-bit integer, in this order. */
+enum { RECEIVED, REQUESTS, SENT, COUNTS };
 
 typedef struct {
     PyObject_HEAD
+    Py_buffer counts;      /* its buf is NULL where nothing is counted */
     uint64_t random_state;
-    unsigned int count;    /* of endings */
-    unsigned int bits;     /* the smallest mask of low bits that covers all their places */
+    uint32_t count;        /* of endings */
+    uint32_t uneven;       /* of the 2^32 draws, how many are too many for equal shares */
     Py_ssize_t longest;    /* bytes in a request that is answered here */
     unsigned char sizes[MOST_ENDINGS];
-    unsigned char endings[MOST_ENDINGS][LONGEST_ENDING];
+    unsigned char endings[MOST_ENDINGS][ENDING_SLOT];
 } Answerer;
 
 /* The next 64 random bits: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
@@ -97,16 +111,17 @@ next_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-/* The place of an ending, each as likely as the others: what is beyond the last is drawn again. */
-static unsigned int
+/* The place of an ending, each as likely as the others: what makes the shares uneven is drawn again
+   (Lemire, "Fast random integer generation in an interval", 2019). */
+static uint32_t
 draw(Answerer *self)
 {
-    unsigned int place;
+    uint64_t scaled;
 
     do {
-        place = (unsigned int)next_random(&self->random_state) & self->bits;
-    } while (place >= self->count);
-    return place;
+        scaled = (next_random(&self->random_state) >> 32) * self->count;
+    } while ((uint32_t)scaled < self->uneven);
+    return (uint32_t)(scaled >> 32);
 }
 
 /* Seed from the operating system. Return -1 with an exception if it has no random bytes. */
@@ -155,9 +170,24 @@ set_endings(Answerer *self, PyObject *endings)
         PyErr_SetString(PyExc_ValueError, "the longest reply must be shorter than 126 bytes");
         return -1;
     }
-    self->count = (unsigned int)count;
-    for (self->bits = 0; self->bits < self->count - 1;) {
-        self->bits = self->bits << 1 | 1;
+    self->count = (uint32_t)count;
+    self->uneven = (uint32_t)((UINT64_C(1) << 32) % self->count);
+    return 0;
+}
+
+/* Count there from now on. Return -1 with an exception if that is no memory for three counts. */
+static int
+set_counts(Answerer *self, PyObject *counts)
+{
+    if (counts == Py_None) {
+        return 0;
+    }
+    if (PyObject_GetBuffer(counts, &self->counts, PyBUF_WRITABLE) < 0) {
+        return -1;
+    }
+    if (self->counts.len != COUNTS * (Py_ssize_t)sizeof(int64_t)) {
+        PyErr_Format(PyExc_ValueError, "counts must be %d integers of 64 bits", COUNTS);
+        return -1;
     }
     return 0;
 }
@@ -165,13 +195,14 @@ set_endings(Answerer *self, PyObject *endings)
 static PyObject *
 Answerer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"endings", "longest", NULL};
+    static char *names[] = {"endings", "longest", "counts", NULL};
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    PyObject *endings;
+    PyObject *endings, *counts = Py_None;
     Py_ssize_t longest;
     Answerer *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!n", names, &PyTuple_Type, &endings, &longest)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!n|O", names, &PyTuple_Type, &endings, &longest,
+                                     &counts)) {
         return NULL;
     }
     self = (Answerer *)allocate(type, 0);
@@ -179,7 +210,8 @@ Answerer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     self->longest = longest;
-    if (set_endings(self, endings) < 0 || seed(&self->random_state) < 0) {
+    if (set_endings(self, endings) < 0 || set_counts(self, counts) < 0
+        || seed(&self->random_state) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -192,12 +224,13 @@ Answerer_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
 
+    PyBuffer_Release(&((Answerer *)self)->counts); /* nothing to do where there is none */
     release(self);
     Py_DECREF(type); /* objects of a heap type own a reference to it */
 }
 
 /* Write the replies to the frames at the start of data, and count frames, bytes read and bytes
-   written: at most LONGEST_WRITTEN. Return -1 on an exception. */
+   written: at most LONGEST_WRITTEN, with room for a slot behind. Return -1 on an exception. */
 static int
 write_replies(Answerer *self, const unsigned char *data, Py_ssize_t size, unsigned char *to,
               Py_ssize_t *count, Py_ssize_t *used, Py_ssize_t *written)
@@ -207,7 +240,7 @@ write_replies(Answerer *self, const unsigned char *data, Py_ssize_t size, unsign
         const unsigned char *key = frame + SHORT_HEADER_SIZE;
         unsigned char *reply = to + *written, *text = reply + SHORT_HEADER_SIZE;
         Py_ssize_t length = (Py_ssize_t)frame[1] - MASKED;
-        unsigned int place;
+        uint32_t place;
 
         if (frame[0] != FINAL_TEXT || length < 0 || length > self->longest
             || length > size - *used - REQUEST_HEADER_SIZE) {
@@ -220,7 +253,7 @@ write_replies(Answerer *self, const unsigned char *data, Py_ssize_t size, unsign
             }
         }
         place = draw(self);
-        memcpy(text + length, self->endings[place], self->sizes[place]);
+        memcpy(text + length, self->endings[place], ENDING_SLOT);
         reply[0] = FINAL_TEXT;
         reply[1] = (unsigned char)(length + self->sizes[place]);
         *count += 1;
@@ -230,20 +263,38 @@ write_replies(Answerer *self, const unsigned char *data, Py_ssize_t size, unsign
     return 0;
 }
 
-static PyObject *
-Answerer_answer(PyObject *self, PyObject *data)
+/* The memory may be of any alignment. */
+static void
+add(Answerer *self, int place, Py_ssize_t amount)
 {
+    char *at = (char *)self->counts.buf + (size_t)place * sizeof(int64_t);
+    int64_t count;
+
+    memcpy(&count, at, sizeof(count));
+    count += amount;
+    memcpy(at, &count, sizeof(count));
+}
+
+static PyObject *
+Answerer_answer(PyObject *object, PyObject *data)
+{
+    Answerer *self = (Answerer *)object;
     Py_buffer view;
-    unsigned char replies[LONGEST_WRITTEN];
+    unsigned char replies[LONGEST_WRITTEN + ENDING_SLOT];
     Py_ssize_t count = 0, used = 0, written = 0;
     PyObject *result = NULL;
 
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    if (write_replies((Answerer *)self, view.buf, view.len, replies, &count, &used, &written) == 0) {
+    if (write_replies(self, view.buf, view.len, replies, &count, &used, &written) == 0) {
         result = Py_BuildValue("Nnn", PyBytes_FromStringAndSize((char *)replies, written), count,
                                used);
+    }
+    if (result != NULL && self->counts.buf != NULL) {
+        add(self, RECEIVED, used);
+        add(self, REQUESTS, count);
+        add(self, SENT, written);
     }
     PyBuffer_Release(&view);
     return result;

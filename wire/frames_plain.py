@@ -41,13 +41,17 @@ class Answerer:
     Args:
         endings: What a reply may end with, at most 128 of at most 5 bytes.
         longest: The most bytes of a request that is answered here.
+        counts: Where to add the bytes answered, the requests, and the bytes of the replies: three
+            integers of 64 bits.
 
     Raises:
         ValueError: If there are no endings, or too many, or one is too long; or if the longest
-            reply would not be short.
+            reply would not be short; or if there are more or fewer counts.
     """
 
-    def __init__(self, endings: tuple[bytes, ...], longest: int) -> None:
+    def __init__(
+        self, endings: tuple[bytes, ...], longest: int, counts: memoryview | None = None
+    ) -> None:
         if not 1 <= len(endings) <= MOST_ENDINGS:
             raise ValueError(f"from 1 to {MOST_ENDINGS} endings, not {len(endings)}")
         longest_ending = max(map(len, endings))
@@ -55,8 +59,11 @@ class Answerer:
             raise ValueError(f"an ending is longer than {LONGEST_ENDING} bytes")
         if longest < 0 or longest + longest_ending >= SHORT_LIMIT:
             raise ValueError("the longest reply must be shorter than 126 bytes")
+        if counts is not None and counts.nbytes != 3 * 8:
+            raise ValueError("counts must be 3 integers of 64 bits")
         self._endings = endings
         self._longest = longest
+        self._counts = counts
 
     def answer(self, data: bytes | bytearray | memoryview) -> tuple[bytes, int, int]:
         """Answer the frames at the start of data.
@@ -87,7 +94,11 @@ class Answerer:
             reply = text + endings[int(random() * count)]
             replies += (_REPLY_HEADERS[len(reply)], reply)
             start = end
-        return b"".join(replies), len(replies) // 2, start
+        written, requests = b"".join(replies), len(replies) // 2
+        if self._counts is not None:
+            for place, amount in enumerate((start, requests, len(written))):
+                self._counts[place] += amount
+        return written, requests, start
 
 
 _REPLY_HEADERS = [bytes((FINAL_TEXT, length)) for length in range(SHORT_LIMIT)]

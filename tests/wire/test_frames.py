@@ -123,6 +123,16 @@ def test_a_long_read_is_answered_in_parts(twin: Any) -> None:
     assert answered == b"".join(reply(text + b": 7") for text in texts)
 
 
+def test_what_is_answered_is_added_to_the_counts(twin: Any) -> None:
+    counts = memoryview(bytearray(3 * 8)).cast("q")
+    answerer = twin.Answerer((b": 7",), 120, counts)
+    answerer.answer(request(b"one") + request(b"four") + b"no frame")
+    assert list(counts) == [6 + 3 + 6 + 4, 2, 2 + 6 + 2 + 7]
+    answerer.answer(b"no frame")
+    answerer.answer(request(b"one"))
+    assert list(counts) == [6 + 3 + 6 + 4 + 6 + 3, 3, 2 + 6 + 2 + 7 + 2 + 6]
+
+
 def test_the_numbers_spread_evenly(twin: Any) -> None:
     answerer = twin.Answerer(ENDINGS, 120)
     numbers: Counter[int] = Counter()

@@ -70,6 +70,11 @@ def buffers(draw: st.DrawFn, masked: bool) -> Sequence[Any]:
     return [kind(stream[:end]) for end in range(max(0, len(stream) - 12), len(stream) + 1)]
 
 
+def no_counts() -> memoryview:
+    """Return the three counts of an answerer, before it has answered anything."""
+    return memoryview(bytearray(3 * 8)).cast("q")
+
+
 def unmasked(replies: bytes) -> list[bytes]:
     """Return the payloads of short frames."""
     payloads, used = plain.split(0x81, replies)
@@ -84,8 +89,10 @@ def same_answers(native: Module) -> None:
     def compare(buffers: Sequence[Any], longest: int) -> None:
         for data in buffers:
             for endings in ((b"",), (b"12345",)):
-                expected = plain.Answerer(endings, longest).answer(data)
-                assert native.Answerer(endings, longest).answer(data) == expected
+                counts, also_counts = no_counts(), no_counts()
+                expected = plain.Answerer(endings, longest, counts).answer(data)
+                assert native.Answerer(endings, longest, also_counts).answer(data) == expected
+                assert also_counts == counts
         texts, _, used = plain.Answerer((b"",), longest).answer(data)
         replies, count, also_used = native.Answerer(ENDINGS, longest).answer(data)
         assert (count, also_used) == (len(unmasked(texts)), used)
@@ -144,6 +151,7 @@ REFUSALS: tuple[tuple[str, Callable[[Module], object]], ...] = (
     ("a long ending", lambda frames: frames.Answerer((b"123456",), 1)),
     ("a long reply", lambda frames: frames.Answerer((b": 100",), 121)),
     ("a negative length", lambda frames: frames.Answerer((b"",), -1)),
+    ("too few counts", lambda frames: frames.Answerer((b"",), 1, memoryview(bytearray(16)))),
     ("too few keys", lambda frames: frames.pack(0x81, [b""], b"123")),
     ("too many keys", lambda frames: frames.pack(0x81, [], b"1234")),
     ("data of text", lambda frames: frames.Answerer((b"",), 1).answer("text")),
