@@ -51,6 +51,7 @@ class LoopWatch:
         self._beaten_at = 0.0
         self._overdue_at = math.inf
         self._late = 0.0
+        self._measures = True
 
     @property
     def is_late(self) -> bool:
@@ -66,6 +67,10 @@ class LoopWatch:
         """Forget what was measured before the first request."""
         self.lag = Latencies()
         self._late = 0.0
+
+    def stop_measuring(self) -> None:
+        """Keep what was measured until now."""
+        self._measures = False
 
     def stop(self) -> None:
         """End."""
@@ -89,7 +94,8 @@ class LoopWatch:
 
     def _tick(self) -> None:
         self._late = max(0.0, asyncio.get_running_loop().time() - self._due)
-        self.lag.record([self._late])
+        if self._measures:
+            self.lag.record([self._late])
         self.beat()
         self._schedule()
 
@@ -97,6 +103,7 @@ class LoopWatch:
         if now - self._beaten_at > STALL:
             self._on_stall(self._beaten_at, now)
         self._overdue_at = now + ATTENTION
+        self._late = max(self._late, STALL)  # at least, until the loop comes to measure it
         self._on_starved()
 
 

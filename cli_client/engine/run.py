@@ -174,9 +174,12 @@ class Run:
                 await self._over.wait()
             finally:
                 self._stopwatch.stop()
-                self._loop_watch.stop()
-                await self._end_tasks()
+                self._loop_watch.stop_measuring()
+                await self._end_tasks("course", "fleet")
                 await self._close()
+                # Only now: the run can be interrupted while it closes, too.
+                self._loop_watch.stop()
+                await self._end_tasks("watch")
         unopened = ""
         if isinstance(self._error, OpeningError):
             unopened = str(self._error)
@@ -229,11 +232,11 @@ class Run:
     async def _keep_watch(self, began: float) -> None:
         """Look at the run now and then: its progress, its time, its silent connections."""
         max_time = self._settings.max_time
-        while not self._over.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), WATCH_INTERVAL)
-                return
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL)
             self._watch_once()
+            if self._over.is_set():
+                continue
             if max_time is not None and self._clock() - began >= max_time:
                 self._end_early(f"--max-time {max_time:g} s was over")
             if self._stopwatch.running:
@@ -281,11 +284,12 @@ class Run:
         task = self._tasks[name] = asyncio.create_task(work, name=name)
         task.add_done_callback(note_end)
 
-    async def _end_tasks(self) -> None:
-        for task in self._tasks.values():
+    async def _end_tasks(self, *names: str) -> None:
+        tasks = [task for name, task in self._tasks.items() if name in names]
+        for task in tasks:
             task.cancel()
         if not self._abandoned:
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     # What the connections, the source, the clocks and the signals call.
 
@@ -394,7 +398,7 @@ class Run:
     def _interrupt(self) -> None:
         self._interrupted = True
         # A loop that is not busy has the time to take in what comes until it is closed.
-        self._brake.pulled = self._brake.pulled and self._loop_watch.is_late
+        self._brake.pulled = self._loop_watch.is_late
         self._hurry.set()
         if self._loop is not None:
             self._loop.call_later(INTERRUPTED_CLOSE_TIMEOUT, self._fleet.abort)

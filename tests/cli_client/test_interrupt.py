@@ -125,12 +125,15 @@ def flooding() -> Iterator[str]:
         yield url
 
 
-def test_while_messages_flood_in_on_many_connections() -> None:
-    with flooding() as url, start(url, "-c", 40, "-q", "--linger", "60s") as sender:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_while_messages_flood_in_on_many_connections(processes: int) -> None:
+    options = ["-c", 40, "-q", "--linger", "60s", "--processes", processes]
+    with flooding() as url, start(url, *options) as sender:
         assert sender.stderr is not None
         said = sender.stderr.readline() + sender.stderr.readline()
         found = interrupt(sender, said)
     assert found["ledger"]["verified"] == 0
+    assert found["missing_shares"] == []
     assert all(equation["holds"] for equation in found["equations"])
 
 

@@ -171,6 +171,27 @@ CASES = (
         Plan(expect="echo", drip=5_000),
     ),
     Case(
+        "an interrupt while the server keeps the sender waiting for its Close frame",
+        "interrupted",
+        Settings(messages=10, linger=0.0, close_timeout=30.0),
+        Plan(close_answer="never"),
+        interrupt_at=1.0,
+    ),
+    Case(
+        "an interrupt while the server does not end the connection after Close",
+        "interrupted",
+        Settings(messages=10, linger=0.0, close_timeout=30.0),
+        Plan(close_answer="no fin"),
+        interrupt_at=1.0,
+    ),
+    Case(
+        "an interrupt while the sender listens for late replies",
+        "interrupted",
+        Settings(messages=10, linger=30.0),
+        Plan(),
+        interrupt_at=1.0,
+    ),
+    Case(
         "deaths that no request suffers from",
         "recovered",
         Settings(messages=500, connections=5, window=8),

@@ -1,6 +1,7 @@
 """How the sender notices that it stood still itself."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_a_loop_that_is_too_busy_for_its_timers_is_no_stall() -> None:
 
     async def main() -> None:
         watch = LoopWatch(
-            clock, lambda begin, end: stalls.append(begin), lambda: starved.append(clock.now)
+            clock, lambda begin, end: stalls.append(begin), lambda: starved.append(watch.is_late)
         )
         watch.start()
         for _ in range(100):
@@ -54,6 +55,19 @@ def test_a_loop_that_is_too_busy_for_its_timers_is_no_stall() -> None:
     assert not stalls
     # About ten times a second, so that somebody looks after the run.
     assert 5 <= len(starved) <= 10
+    assert all(starved), "it knows that it is late before a timer has told it so"
+
+
+def test_what_the_loop_does_after_the_run_is_not_measured() -> None:
+    async def main() -> None:
+        watch = LoopWatch(time.perf_counter, lambda begin, end: None, lambda: None)
+        watch.start()
+        watch.stop_measuring()
+        await asyncio.sleep(0.05)
+        watch.stop()
+        assert watch.lag.bars() == []
+
+    asyncio.run(main())
 
 
 def test_a_stopwatch_of_a_clock_that_begins_at_zero() -> None:
