@@ -86,10 +86,11 @@ class Answerer:
             if not 0 <= length <= longest or end > size:
                 break
             text = apply_mask(data[payload:end], data[start + 2 : payload])
-            try:
-                text.decode()
-            except UnicodeDecodeError:
-                break
+            if not text.isascii():
+                try:
+                    text.decode()
+                except UnicodeDecodeError:
+                    break
             # random() has 53 bits: no ending is likelier than another by more than 1 in 10^14.
             reply = text + endings[int(random() * count)]
             replies += (_REPLY_HEADERS[len(reply)], reply)
