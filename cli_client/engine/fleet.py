@@ -331,7 +331,8 @@ class Fleet:
             except BaseException as error:
                 # What came before it failed has been counted by name.
                 self.received += sum(connection.received for connection in made)
-                if not isinstance(error, OpeningError):
+                if not isinstance(error, OpeningError):  # the run is over
+                    self.handshakes[HandshakeKey("unfinished")] += 1
                     raise
                 key = HandshakeKey("failed", error.phase, error.reason)
                 if key not in self.handshakes and len(self.handshakes) >= MOST_REASONS:

@@ -17,7 +17,8 @@ Phase = Literal["", "name", "tcp", "tls", "proxy", "handshake", "hello"]
 class HandshakeKey(NamedTuple):
     """How an attempt to connect ended. Equal ones are counted together."""
 
-    outcome: Literal["opened", "failed"]
+    outcome: Literal["opened", "failed", "unfinished"]
+    """Unfinished: it was under way when the run ended, which is nobody's failure."""
     phase: Phase = ""
     reason: str = ""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from cli_client.ledger.figures import ATTEMPTS, BESIDES
 from cli_client.ledger.latency import Latencies, interval_summary
 from cli_client.ledger.numbers import spread
-from cli_client.ledger.result import Result
+from cli_client.ledger.result import HandshakeKey, Result
 from cli_client.ledger.verdict import Equation, equations, judge
 from cli_client.reports import schema
 from cli_client.reports.schema import Report
@@ -150,10 +150,12 @@ def _handshakes(result: Result) -> schema.Handshakes:
         if key.outcome == "failed"
     ]
     failed = sum(failure["count"] for failure in failures)
+    unfinished = result.handshakes[HandshakeKey("unfinished")]
     return {
-        "tried": result.opened + failed,
+        "tried": result.opened + failed + unfinished,
         "opened": result.opened,
         "failed": failed,
+        "unfinished": unfinished,
         "failures": failures,
     }
 

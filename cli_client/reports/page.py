@@ -19,6 +19,7 @@ from cli_client.reports.wording import (
     rate,
     stall_line,
     total,
+    unfinished,
     verdict,
 )
 
@@ -94,6 +95,7 @@ def page(report: Report) -> str:
         latency_columns=_latency_columns(report),
         lost=lost(report),
         gaps=[*gaps(report)],
+        unfinished=unfinished,
         stalls=[stall_line(stall) for stall in report["stalls"]],
         closer=closer,
         close_reason=close_reason,

@@ -82,6 +82,7 @@ class Handshakes(TypedDict):
     tried: Count
     opened: Count
     failed: Count
+    unfinished: Count
     failures: list["Failure"]
 
 

@@ -22,6 +22,7 @@ from cli_client.reports.wording import (
     rate,
     stall_line,
     total,
+    unfinished,
     verdict,
 )
 
@@ -162,6 +163,7 @@ def _connections(report: Report) -> Iterator[str]:
     counts = [
         f"{connections['opened']:,} opened" if connections["opened"] else "",
         plural(handshakes["failed"], "handshake") + " failed" if handshakes["failed"] else "",
+        unfinished(handshakes),
         f"{connections['given_up']:,} given up" if connections["given_up"] else "",
     ]
     if any(counts):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         Close,
         Equation,
         Failure,
+        Handshakes,
         Numbers,
         Report,
         Stall,
@@ -37,6 +38,7 @@ __all__ = [
     "rate",
     "stall_line",
     "total",
+    "unfinished",
     "verdict",
 ]
 
@@ -154,6 +156,12 @@ def check_line(check: "CheckResult") -> str:
     value = check["value"]
     found = "not measured" if value is None else f"{number(value)} {check['unit']}"
     return f"{check['check']}: {found}".rstrip()
+
+
+def unfinished(handshakes: "Handshakes") -> str:
+    """Say how many attempts to connect the end of the run came upon; empty if none."""
+    count = handshakes["unfinished"]
+    return f"{plural(count, 'handshake')} under way at the end" if count else ""
 
 
 def failure_line(failure: "Failure") -> str:

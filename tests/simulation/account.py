@@ -157,6 +157,8 @@ class Account:
         """What came on connections that did not get as far as to open."""
         self.unsure: list[Attempt] = []
         """Attempts that were under way when the run ended."""
+        self.tried = len(wire.attempts)
+        """How many attempts to connect there were."""
         for attempt in wire.attempts:
             self._enter(attempt, server.books.get(attempt.port))
         self._doubt_last_failures()

@@ -91,6 +91,8 @@ def _of_handshakes(account: Account, result: Result) -> Iterator[str]:
         outcomes[key.outcome] += count
         if key.outcome == "failed" and not (key.phase and key.reason):
             yield f"a failed handshake without phase or reason: {key}"
+    if outcomes.total() != account.tried:
+        yield f"{account.tried} attempts to connect, {dict(outcomes)} reported"
     failed, unsure = len(account.failed), len(account.unsure)
     low, high = account.opened
     if not low <= outcomes["opened"] <= high:

@@ -107,6 +107,7 @@ CHANGES = (
     counts("attempts", "unanswered_closes", 1),
     counts("attempts", "breaches", 1),
     counts("handshakes", HandshakeKey("opened"), 1),
+    counts("handshakes", HandshakeKey("unfinished"), 1),
     *(no_failed_handshake, another_close_code, no_longest_latency),
     *(times("elapsed", 30.0), times("outage_max", 30.0), times("silence_max", 0.0)),
 )

@@ -80,6 +80,20 @@ def test_handshakes_that_fail_and_are_tried_again_are_counted(status: int) -> No
     assert verdict(result) == "recovered"
 
 
+def test_a_handshake_that_is_under_way_when_the_run_ends_is_counted_and_no_failure() -> None:
+    async def open_first_alone(websocket: ServerConnection, request: Request) -> None:
+        nonlocal tried
+        tried += 1
+        if tried > 1:
+            await websocket.wait_closed()
+
+    tried = 0
+    with serving(answer, process_request=open_first_alone) as url:
+        result = run(url, connections=3, max_time=0.5, connect_timeout=PATIENT)
+    assert result.handshakes == {HandshakeKey("opened"): 1, HandshakeKey("unfinished"): 2}
+    assert tried == 3
+
+
 def test_a_wrong_accept_header_is_a_breach() -> None:
     def respond(websocket: ServerConnection, request: Request, response: Response) -> None:
         if not broken.is_set() and first.is_set():

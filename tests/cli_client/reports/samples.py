@@ -49,7 +49,7 @@ def passing() -> Report:
             messages(verified=10_000),
         ),
         "attempts": {"reconnects": 0, "in_flight_when_lost": 0, "resent": 0},
-        "handshakes": {"tried": 1, "opened": 1, "failed": 0, "failures": []},
+        "handshakes": {"tried": 1, "opened": 1, "failed": 0, "unfinished": 0, "failures": []},
         "outage_max_s": 0.0,
         "outage_total_s": 0.0,
         "silence_max_s": 0.02,
@@ -119,9 +119,10 @@ def failing() -> Report:
         ),
         "attempts": {"reconnects": 2, "in_flight_when_lost": 128, "resent": 128},
         "handshakes": {
-            "tried": 10,
+            "tried": 12,
             "opened": 6,
             "failed": 4,
+            "unfinished": 2,
             "failures": [
                 {"phase": "handshake", "reason": f"HTTP 503 from {HOSTILE}", "count": 3},
                 {"phase": "tcp", "reason": "no answer in 10 s", "count": 1},
@@ -190,6 +191,7 @@ def recovered() -> Report:
             "tried": 21,
             "opened": 16,
             "failed": 5,
+            "unfinished": 0,
             "failures": [{"phase": "tcp", "reason": "connection refused", "count": 5}],
         },
         "connections": {
@@ -237,6 +239,7 @@ def unopened() -> Report:
             "tried": 1,
             "opened": 0,
             "failed": 1,
+            "unfinished": 0,
             "failures": [{"phase": "tcp", "reason": "connection refused", "count": 1}],
         },
         "elapsed_s": 0.0,

@@ -120,7 +120,8 @@ def test_the_tables_have_what_the_report_has(opened: Opened) -> None:
     assert rows(tab, "Checks")[2] == ["raw_p99<1ms", "not measured", "✗ fail"]
     assert rows(tab, "Latency")[2] == ["p50", "0.92", "0.46", "0.31"]
     assert rows(tab, "Connections")[0] == ["nobody", "1006", "reset by the peer", "1"]
-    expect(tab.locator("section", has_text="4 of 10 failed")).to_contain_text("no answer in 10 s")
+    expect(tab.locator("section", has_text="4 of 12 failed")).to_contain_text("no answer in 10 s")
+    expect(tab.locator("body")).to_contain_text("1 given up, 2 handshakes under way at the end")
     expect(tab.locator("body")).to_contain_text("stood still for 0.75 s at second 2.1")
     assert rows(tab, "The sender itself")[-1] == ["requests sent late by, max", "90.00 ms"]
     assert rows(tab, "Errors")[0][1] == "3"
