@@ -112,6 +112,7 @@ class Connection(asyncio.Protocol):
         self._error: BaseException | None = None
         self._ending: Ending | None = None
         self._idle_for = 0.0
+        self._kept_open = False
         self._sent_at = 0.0
         self._sent_again = 0
         # When a request was last settled by a reply.
@@ -290,6 +291,7 @@ class Connection(asyncio.Protocol):
         # Not asyncio.timeout(): that would cancel the future, which connection_lost() must set.
         await asyncio.wait((self._lost,), timeout=limit)
         if not self._lost.done():
+            self._kept_open = self._protocol.close_rcvd is not None and not interrupted
             self.abort()
             await self._lost
 
@@ -327,7 +329,8 @@ class Connection(asyncio.Protocol):
                 reason = f"{reason}; {breach}" if reason else breach
             text = f" {reason}" if reason else ""
             words = f"the server closed the connection with code {received.code}{text}"
-            return CloseKey("server", int(received.code), reason, words + self._idle(), False)
+            words += self._idle() + self._remains()
+            return CloseKey("server", int(received.code), reason, words, False)
         if self.broke_protocol:
             code, reason = (int(sent.code), sent.reason) if sent is not None else (1002, "")
             words = f"the server broke the protocol: {protocol.parser_exc}"
@@ -339,9 +342,27 @@ class Connection(asyncio.Protocol):
             if self._ending.kind == "over" and self.left_close_unanswered:
                 words = "the server did not answer our Close"
             reason = "" if over else words
-            return CloseKey("client", int(code), reason, words, over)
+            return CloseKey("client", int(code), reason, words + self._answer(), over)
         words = self._why_lost()
         return CloseKey("network", int(code), "", words + self._idle(), False)
+
+    def _answer(self) -> str:
+        """Return in words what the server's answer to our Close frame says, besides repeating it.
+
+        It may be a Close frame of the server's own that met ours on the way.
+        """
+        received = self._protocol.close_rcvd
+        if received is None:
+            return ""
+        code, reason = received.code, received.reason
+        if code in (CloseCode.NORMAL_CLOSURE, CloseCode.NO_STATUS_RCVD) and not reason:
+            return self._remains()
+        said = f"code {code}{f' {reason}' if reason else ''}"
+        return f"; the server answered our Close with {said}{self._remains()}"
+
+    def _remains(self) -> str:
+        """Return in words that the server did not end the TCP connection (RFC 6455, 5.5.1)."""
+        return "; the server kept the TCP connection open" if self._kept_open else ""
 
     @property
     def left_close_unanswered(self) -> bool:

@@ -480,6 +480,8 @@ class Run:
             texts.append("equal requests: a loss and a duplicate can cancel out")
         if settings.expect == "key" and not settings.require:
             texts.append("ids matched, contents unchecked (--require checks them)")
+        if settings.insecure and settings.url.lower().startswith("wss:"):
+            texts.append("the server's certificate was not verified (-k)")
         if fleet.uncompressed:
             texts.append("compression was asked for and not granted")
         if fleet.without_subprotocol:

@@ -2,14 +2,17 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.frames import Close, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
@@ -17,8 +20,10 @@ from cli_client.engine.run import Run
 from cli_client.ledger.result import CloseKey, HandshakeKey, Result
 from cli_client.ledger.verdict import judge
 from cli_client.settings import Settings
+from tests.certificates import make_pair
 from tests.cli_client import liars
 from tests.cli_client.liars import at, reply_to, serving
+from tests.cli_client.raw import RawConnection, RawHandler, raw_serving
 
 PATIENT = 20.0
 
@@ -62,6 +67,20 @@ class Refusing:
         response = websocket.respond(self._status, "not now\n")
         response.headers["Server"] = "nginx"
         return response
+
+
+def answer_close_with(code: int, reason: str, *, keep: bool = False) -> RawHandler:
+    """Return a handler that answers the first request, and then our Close in this way."""
+
+    async def handle(raw: RawConnection) -> None:
+        await raw.shake_hands()
+        raw.send(Opcode.TEXT, reply_to((await raw.receive()).decode()).encode())
+        await raw.receive()
+        raw.send(Opcode.CLOSE, b"" if code == 1005 else Close(code, reason).serialize())
+        if keep:
+            await raw.reader.read()
+
+    return handle
 
 
 # Handshakes and connections.
@@ -149,6 +168,33 @@ def test_a_close_that_is_not_answered_is_counted() -> None:
     assert result.attempts["unanswered_closes"] == 1
     assert [key.words for key in result.closes] == ["the server did not answer our Close"]
     assert verdict(result) == "recovered"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "said"),
+    [
+        (1000, "", ""),
+        (1005, "", ""),
+        (1000, "bye", "; the server answered our Close with code 1000 bye"),
+        (1011, "disk full", "; the server answered our Close with code 1011 disk full"),
+        (4001, "", "; the server answered our Close with code 4001"),
+    ],
+)
+def test_what_a_server_answers_our_close_with_is_told(code: int, reason: str, said: str) -> None:
+    with raw_serving(answer_close_with(code, reason)) as url:
+        result = run(url, messages=1)
+    assert [(key.words, key.ended_by_us) for key in result.closes] == [
+        (f"closed in order{said}", True)
+    ]
+    assert verdict(result) == "pass"
+
+
+def test_a_server_that_keeps_the_tcp_connection_after_its_close_is_named() -> None:
+    with raw_serving(answer_close_with(1000, "", keep=True)) as url:
+        result = run(url, messages=1, close_timeout=0.2)
+    assert [key.words for key in result.closes] == [
+        "closed in order; the server kept the TCP connection open"
+    ]
 
 
 def test_who_ended_a_connection_and_why_is_told() -> None:
@@ -419,6 +465,15 @@ def test_what_was_asked_for_and_not_granted_stands_beside_the_verdict() -> None:
         result = run(url, messages=1, compress=True, subprotocols=("chat",))
     assert "compression was asked for and not granted" in result.unverified
     assert "a subprotocol was asked for and none was granted" in result.unverified
+
+
+def test_a_certificate_that_is_not_verified_stands_beside_the_verdict(tmp_path: Path) -> None:
+    pair = make_pair(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.certificate, pair.key)
+    with serving(answer, context) as url:
+        result = run(url, messages=1, insecure=True)
+    assert "the server's certificate was not verified (-k)" in result.unverified
 
 
 def test_any_reply_is_counted_and_not_matched() -> None:
