@@ -16,13 +16,16 @@ to be sent). The project's dependencies bound its version, and ``tests/server/te
 holds it to this.
 """
 
+import sys
 from collections.abc import Callable
 
 from websockets.exceptions import PayloadTooBig
 from websockets.extensions import Extension
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
+
+from server.deflate import CompressionError
 
 __all__ = ["SHORT", "Answer", "AnswerShort", "ReplyProtocol"]
 
@@ -101,6 +104,12 @@ class ReplyProtocol(ServerProtocol):
         self.parser.close()
         self.parser_exc = self.handshake_exc = None
         self._message = None
+
+    def fail(self, code: int, reason: str = "") -> None:
+        """Fail the connection; data that cannot be decompressed is invalid data."""
+        if isinstance(sys.exception(), CompressionError):
+            code = CloseCode.INVALID_DATA  # as for text that is not UTF-8; the library has 1002
+        super().fail(code, reason)
 
     def recv_frame(self, frame: Frame) -> None:
         """Let the library act on a frame, then answer the message that the frame completes."""

@@ -1,5 +1,6 @@
 """Compressed messages, in every way in which DEFLATE lets a client write them."""
 
+import contextlib
 import os
 import zlib
 
@@ -8,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
 
-from server.deflate import MOST_STREAMS, Deflate, DeflateFactory, Inflater
+from server.counters import Counters
+from server.deflate import MOST_STREAMS, CompressionError, Deflate, DeflateFactory, Inflater
+from server.hub import Hub
+from server.settings import Settings
 from tests.server.raw import BINARY, CONT, TEXT, RawClient, close_code, frame
 from tests.server.running import running
 
@@ -98,7 +103,7 @@ def test_a_client_without_context_takeover() -> None:
     with_context = Client()
     with_context.compress(b"Request 1" * 9, final=False)
     refers_to_it = with_context.compress(b"Request 1" * 9, final=False)
-    with pytest.raises(ProtocolError, match="decompression failed"):
+    with pytest.raises(CompressionError, match="damaged"):
         decode(extension, refers_to_it)
 
 
@@ -123,13 +128,57 @@ def test_too_many_streams_in_one_message() -> None:
     """An empty final block takes two bytes and some microseconds: a MiB of them would take long."""
     empty = zlib.compressobj(wbits=-12).flush(zlib.Z_FINISH)
     assert decode(negotiated(), empty * (MOST_STREAMS - 1) + HELLO) == b"Hello"
-    with pytest.raises(ProtocolError, match="too many final blocks"):
+    with pytest.raises(CompressionError, match="too many final blocks"):
         decode(negotiated(), empty * MOST_STREAMS + HELLO)
 
 
 def test_bytes_that_are_no_deflate_stream() -> None:
-    with pytest.raises(zlib.error):
-        Inflater(12).decompress(b"\xff" * 10, 0)
+    with pytest.raises(CompressionError, match="damaged"):
+        Inflater(12).decompress(b"\xff" * 10, 100)
+
+
+@given(st.binary(min_size=1, max_size=300), st.sampled_from([0, 1, 9]), st.data())
+def test_a_message_that_is_cut_off(data: bytes, level: int, drawn: st.DataObject) -> None:
+    """What the library appends to a message must not become a part of it."""
+    packer = zlib.compressobj(level, wbits=-12)
+    packed = (packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
+    cut = packed[: drawn.draw(st.integers(0, len(packed) - 1))]
+    extension = negotiated()
+    with contextlib.suppress(CompressionError):
+        # The first byte of a block that is not compressed is also that of an empty one.
+        assert (cut[-1:], decode(extension, cut)) == (b"\0", b"")
+
+
+@pytest.mark.parametrize("level", [0, 6])
+def test_a_message_that_lacks_the_empty_block_behind_the_final_one(level: int) -> None:
+    """Else the next message would be answered as if its header were data."""
+    packer = zlib.compressobj(level, wbits=-12)
+    with pytest.raises(CompressionError, match="incomplete"):
+        decode(negotiated(), packer.compress(b"Hello") + packer.flush(zlib.Z_FINISH))
+
+
+def test_the_bit_of_compression_on_a_later_fragment() -> None:
+    extension = negotiated()
+    extension.decode(Frame(Opcode.TEXT, HELLO[:3], fin=False, rsv1=True), max_size=100)
+    decoded = extension.decode(Frame(Opcode.CONT, HELLO[3:], rsv1=True), max_size=100)
+    with pytest.raises(ProtocolError):
+        decoded.check()
+
+
+@pytest.mark.parametrize(
+    "packed", [b"", b"\xf2\x48\xcd", HELLO[:-1], b"\xff\xff", b"\x03\0" * 1000]
+)
+def test_a_client_whose_message_cannot_be_decompressed_gets_1007(packed: bytes) -> None:
+    """And no reply, neither to this message nor to those behind it."""
+    hub = Hub(Settings(compress=True, http=False), Counters(), local=True)
+    protocol = hub.new_protocol(OPEN)
+    protocol.use_extensions([negotiated()])
+    stored = b"\0\x05\0\xfa\xffHello\0"
+    protocol.receive_data(frame(BINARY, packed, rsv=4) + frame(BINARY, stored, rsv=4))
+    assert protocol.requests == 0
+    assert protocol.close_sent is not None
+    assert protocol.close_sent.code == 1007
+    assert "compressed message" in protocol.close_sent.reason
 
 
 def test_a_client_whose_messages_end_streams_gets_right_replies() -> None:
@@ -145,7 +194,7 @@ def test_a_client_whose_messages_end_streams_gets_right_replies() -> None:
             assert reply is not None
             assert answers.decompress(reply.payload + TAIL) == text
         raw.send(frame(TEXT, b"\x03\x00" * 1000, rsv=4))
-        assert close_code(raw.read_frame()) == 1002
+        assert close_code(raw.read_frame()) == 1007
 
 
 @pytest.mark.parametrize("level", [1, 5, 9])
