@@ -137,7 +137,7 @@ class Deflate(PerMessageDeflate):
         if frame.opcode in CTRL_OPCODES:
             return frame
         if frame.opcode is Opcode.CONT:
-            # The bit RSV1 stands on the first fragment alone (section 6.1). On another one it stays,
+            # The bit RSV1 belongs to the first fragment (section 6.1). On another one it stays,
             # and the library calls it an error.
             if frame.rsv1 or not self._is_inside:
                 return frame
