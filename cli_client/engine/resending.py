@@ -10,6 +10,7 @@ after they were lost.
 from collections import Counter, deque
 from collections.abc import Sequence
 
+from msgspec.structs import replace
 from websockets.frames import CloseCode
 
 from cli_client.ledger.expectation import Key
@@ -65,7 +66,7 @@ class Resending:
             if self._deaths[request.number] > self._retries:
                 given_up.append(request)
             else:
-                self._waiting.append((now, request._replace(attempt=request.attempt + 1)))
+                self._waiting.append((now, replace(request, attempt=request.attempt + 1)))
         return given_up
 
     def take(self, lane: AnyLane, amount: int, opened_at: float, now: float) -> list[Request]:
@@ -88,7 +89,7 @@ class Resending:
                 break  # another connection can send it, or this one once that is answered
             waiting.popleft()
             keys.add(request.key)
-            taken.append(request._replace(sent_at=now))
+            taken.append(replace(request, sent_at=now))
         return taken
 
     def clear(self) -> list[Request]:

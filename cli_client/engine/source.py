@@ -313,5 +313,6 @@ def _count_lines(file: BinaryIO, limit: int | None) -> int:
 
 def _numbered(before: bytes, after: bytes, size: int, padding: bytes) -> Iterator[bytes]:
     """Give the payloads of a template that has its number alone, from 0 on, for ever."""
-    payloads = (b"%b%d%b" % (before, i, after) for i in count())
+    template = before.replace(b"%", b"%%") + b"%d" + after.replace(b"%", b"%%")
+    payloads = map(template.__mod__, count())
     return (payload.ljust(size, padding) for payload in payloads) if size else payloads

@@ -23,8 +23,6 @@ __all__ = ["Supply", "amount_due"]
 REMEMBERED = 65_536
 """Of how many requests it is known whether the next is like one of them."""
 
-_new = tuple.__new__
-
 MOST_REFUSED = 1000
 """How many requests are refused before no more are taken: their source has no use."""
 
@@ -175,8 +173,7 @@ class Supply:
             dues = repeat(now) if pace is None else [started + pace.due(place) for place in places]
             keys = self._keys(new, lane, others) if isinstance(lane, KeyedLane) else repeat(None)
             requests = [
-                # What Request(…) does besides costs twice as much as this.
-                _new(Request, (number, payload, due, now, 1, key))
+                Request(number, payload, due, now, 1, key)
                 for (number, payload), due, key in zip(new, dues, keys, strict=False)
                 if key is not REFUSED
             ]

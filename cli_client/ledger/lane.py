@@ -128,10 +128,13 @@ class Lane:
 
     def take_in_order(self, requests: list[Request]) -> None:
         """Take these requests, the next in order, for answered: their replies are right."""
-        assert self._queue is not None
-        popleft = self._queue.popleft
-        for _ in requests:
-            popleft()
+        queue = self._queue
+        assert queue is not None
+        if len(requests) == len(queue):
+            queue.clear()
+        else:
+            for _ in requests:
+                queue.popleft()
         self._answered.extend([request.payload for request in requests])
         if self.resent:
             self.resent -= sum(request.attempt > 1 for request in requests)

@@ -5,7 +5,7 @@ several processes add up to what one would have counted.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from hdrh.histogram import HdrHistogram
 
@@ -33,9 +33,13 @@ class Latencies:
         self._pending = Tally()
         self._interval: Counter[int] = Counter()
 
-    def record(self, latencies: Iterable[float]) -> None:
+    def record(self, latencies: list[float]) -> None:
         """Count latencies."""
-        self._pending.add([int(latency * 1e6) for latency in latencies])
+        if latencies and latencies.count(latencies[0]) == len(latencies):
+            # So it is for what one write sent and one read answers.
+            self._pending.add_times(int(latencies[0] * 1e6), len(latencies))
+        else:
+            self._pending.add([int(latency * 1e6) for latency in latencies])
 
     def flush(self) -> None:
         """Count in the histogram what was recorded; what reads from here does so by itself."""

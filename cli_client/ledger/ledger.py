@@ -11,7 +11,8 @@ Only the ledger's own methods write to it.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from cli_client.ledger.errors import Errors
 from cli_client.ledger.expectation import Expectation, Key
@@ -21,8 +22,11 @@ from cli_client.ledger.tally import Tally
 __all__ = ["Ledger", "OnSettled", "OnVerified", "Request"]
 
 
-class Request(NamedTuple):
-    """A request on its way. Times are in seconds, of the run's clock."""
+class Request(Struct, frozen=True, gc=False):
+    """A request on its way. Times are in seconds, of the run's clock.
+
+    One is made for each message: a named tuple takes four times as long.
+    """
 
     number: int
     payload: bytes
@@ -210,7 +214,9 @@ class Ledger:
 
     def _note_stalled(self, requests: list[Request], latencies: list[float]) -> None:
         self.stalled.record(
-            latency
-            for request, latency in zip(requests, latencies, strict=True)
-            if request.due < self._stalled_until
+            [
+                latency
+                for request, latency in zip(requests, latencies, strict=True)
+                if request.due < self._stalled_until
+            ]
         )

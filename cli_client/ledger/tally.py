@@ -22,6 +22,10 @@ class Tally:
         if len(self._waiting) > BATCH:
             self.counts()
 
+    def add_times(self, value: int, times: int) -> None:
+        """Count one value this many times."""
+        self._counts[value] = self._counts.get(value, 0) + times
+
     def counts(self) -> Counter[int]:
         """Return how often each value occurred so far."""
         if self._waiting:

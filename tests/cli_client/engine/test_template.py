@@ -121,6 +121,11 @@ def test_a_bad_file_is_refused_with_the_place(data: Path, content: bytes, why: s
     assert str(data) in str(refused.value)
 
 
+def test_a_percent_sign_goes_out_as_it_is() -> None:
+    source = open_for(Settings(template="%d 50% {i} %%s", messages=2))
+    assert take(source, 2) == ["%d 50% 0 %%s", "%d 50% 1 %%s"]
+
+
 def test_each_request_has_the_row_of_its_number_in_every_share(data: Path) -> None:
     data.write_text("name\n" + "".join(f"n{i}\n" for i in range(7)))
     settings = Settings(template="{i} {name}", data=data, messages=20)

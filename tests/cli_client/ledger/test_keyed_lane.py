@@ -14,6 +14,7 @@ from hypothesis.stateful import (
     invariant,
     rule,
 )
+from msgspec import structs
 
 from cli_client.ledger.keyed_lane import KeyedLane
 from cli_client.ledger.lanes import Lanes
@@ -230,7 +231,7 @@ def test_what_is_in_flight_on_a_lost_connection_comes_back() -> None:
     service.receive({"id": 2})
     lost = service.lane.handle_lost(1, "it closed")
     assert [request.number for request in lost] == [1, 3]
-    service.others[0].send([request._replace(attempt=2) for request in lost])
+    service.others[0].send([structs.replace(request, attempt=2) for request in lost])
     assert service.others[0].resent == 2
     service.receive({"id": 1}, {"id": 3}, lane=service.others[0])
     assert service.others[0].resent == 0
@@ -307,7 +308,7 @@ class AnyTraffic(RuleBasedStateMachine):
             one for one, lane in self.where.items() if lane is dead
         )
         if lost:
-            self.lanes[on].send([one._replace(attempt=one.attempt + 1) for one in lost])
+            self.lanes[on].send([structs.replace(one, attempt=one.attempt + 1) for one in lost])
         self.where.update({request.number: self.lanes[on] for request in lost})
 
     def receive(self, message: dict[str, Any], lane: KeyedLane) -> None:

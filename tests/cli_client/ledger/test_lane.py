@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from cli_client.ledger.expectation import Expectation as Expected
 from cli_client.ledger.expectation import OtherKind, expectation
@@ -442,7 +443,7 @@ def test_whatever_happens_the_ledger_balances_and_no_fault_goes_uncounted(
                 run.lane = Lane(run.lanes, run.lane.number + 1)
                 again += len(lost)
                 if lost:
-                    run.lane.send([request._replace(attempt=2) for request in lost])
+                    run.lane.send([structs.replace(request, attempt=2) for request in lost])
                 owed, replied = [request.number for request in lost], []
             case "time out":
                 flush()

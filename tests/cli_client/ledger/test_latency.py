@@ -35,6 +35,17 @@ def test_shares_add_up_to_what_one_would_have_counted(shares: list[list[float]])
     assert whole.bars() == alone.bars()
 
 
+@given(st.lists(st.tuples(st.floats(1e-6, 1), st.integers(1, 9)), max_size=8))
+def test_equal_ones_count_together_as_they_do_one_by_one(reads: list[tuple[float, int]]) -> None:
+    together, alone = Latencies(), Latencies()
+    for latency, times in reads:
+        together.record([latency] * times)
+        for _ in range(times):
+            alone.record([latency])
+    assert together.summary() == alone.summary()
+    assert together.take_interval() == alone.take_interval()
+
+
 def test_nothing_has_no_latencies() -> None:
     assert Latencies().summary() is None
     assert Latencies().bars() == []

@@ -10,8 +10,11 @@ def test_values_are_counted_alone_and_many_at_once() -> None:
     for value in range(100):
         tally.add([value % 7])
     tally.add([3] * (2 * BATCH))
+    tally.add_times(3, 5)
+    tally.add_times(8, 2)
     expected = Counter(value % 7 for value in range(100))
-    expected[3] += 2 * BATCH
+    expected[3] += 2 * BATCH + 5
+    expected[8] += 2
     assert tally.counts() == expected
 
 
