@@ -90,7 +90,7 @@ def _failures(result: Result) -> Iterator[str]:
         yield _counted(attempts["connections_given_up"], "connection") + " given up for good"
     yield from result.missing_shares
     for equation in equations(result):
-        if not equation.holds and not result.missing_shares:
+        if not equation.holds:
             yield f"the ledger does not balance: {equation.name}"
 
 

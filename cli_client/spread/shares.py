@@ -3,7 +3,8 @@
 The shares are mapped over executors: of processes on this machine (``processes.py``) or of a
 cluster (``cluster.py``). A share that is sent again from the start, because what ran it was lost,
 counts once: what is added up are the results of those that ended. A share that is lost for good
-ends the run: the others report what they have, and the report names what is missing.
+ends the run: the others report what they have, and the report names what is missing. Its requests
+count as missing if it had told that it sent them, and else as never sent: nobody knows better.
 """
 
 import contextlib
@@ -17,10 +18,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from types import FrameType
 
+from cli_client.engine.pacing import Pace
 from cli_client.engine.run import RunError
 from cli_client.ledger.result import Result
 from cli_client.ledger.timeline import Standing
 from cli_client.settings import Settings
+from cli_client.share import Share
 from cli_client.spread.one_share import Message
 
 __all__ = ["INTERRUPTS", "Heard", "collect", "noting_interrupts"]
@@ -79,7 +82,7 @@ def collect(
         RunError: If a share cannot begin, or none reports any more.
         OSError: If the ledger cannot be opened.
     """
-    course = _Course(len(futures), one_clock)
+    course = _Course(settings, len(futures), one_clock)
     patience = settings.connect_timeout + settings.timeout + settings.linger + PATIENCE
     pending = set(futures)
     stopped_at = None
@@ -135,13 +138,15 @@ class _Course:
     """What the shares have reported: where each runs, how far it is, and what it came to.
 
     Args:
+        settings: The settings of the run.
         count: How many shares there are.
         one_clock: Whether the shares have the monotonic clock of this process.
     """
 
-    def __init__(self, count: int, one_clock: bool) -> None:
+    def __init__(self, settings: Settings, count: int, one_clock: bool) -> None:
         self.heard_at = time.monotonic()
         """When a share last reported."""
+        self._settings = settings
         self._count = count
         self._one_clock = one_clock
         self._places: dict[int, str] = {}
@@ -149,6 +154,7 @@ class _Course:
         self._offsets: dict[int, float] = {}
         self._results: dict[int, Result] = {}
         self._losses: list[str] = []
+        self._lost: Counter[str] = Counter()
         self._warnings: list[str] = []
         self._began = math.inf
         self._shown_at = 0.0
@@ -223,16 +229,31 @@ class _Course:
     def _lose(self, share: int, why: str) -> None:
         place, standing = self._places.get(share), self._standings.get(share)
         where = f" ({place})" if place else ""
-        known = "it had not begun to send"
+        known, sent, due = "it had not begun to send", 0, self._due(share)
         if standing is not None:
+            sent = standing.sent
+            due = due if standing.total is None else standing.total
             known = (
-                f"{standing.elapsed:.1f} s after its start it had sent {standing.sent:,} requests, "
+                f"{standing.elapsed:.1f} s after its start it had sent {sent:,} requests, "
                 f"{standing.verified:,} of them verified"
             )
+        rest = max(0, (due or 0) - sent)
+        fates = [f"{sent:,} as missing"] * bool(sent) + [f"{rest:,} as never sent"] * bool(rest)
+        counted = f", and counts {' and '.join(fates)}" if fates else ""
         self._losses.append(
             f"share {share + 1} of {self._count}{where} {why}: {known}; "
-            "the report has nothing else of it"
+            f"the report has nothing else of it{counted}"
         )
+        self._lost.update(requests=sent + rest, missing=sent, never_sent=rest)
+
+    def _due(self, share: int) -> int | None:
+        """Return how many requests a share has to send, if the options say so."""
+        settings, part = self._settings, Share(share, self._count)
+        due = None if settings.messages is None else part.count(settings.messages)
+        if settings.rate and settings.duration is not None:
+            paced = Pace(settings.rate, settings.ramp, part).count_before(settings.duration)
+            due = paced if due is None else min(due, paced)
+        return due
 
     def news(self, running: set[int]) -> Standing | None:
         """Return how far the shares are together, once each that runs has reported; else None."""
@@ -278,4 +299,5 @@ class _Course:
             )
         first.warnings += self._warnings
         first.missing_shares += self._losses
+        first.fates.update(self._lost)
         return first

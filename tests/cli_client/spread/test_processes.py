@@ -172,7 +172,7 @@ def test_a_server_killed_in_the_middle_costs_no_request(server: ServerProcess) -
 def test_a_killed_process_ends_the_run_with_the_report_of_the_others(
     server_url: str,
 ) -> None:
-    options = ["-z", "60s", "-r", "1000", "-c", 2, "--processes", 2]
+    options = ["-n", 60_001, "-r", "1000", "-c", 2, "--processes", 2]
     with sending(server_url, *options) as sender:
         wait_for_progress(sender, 100)
         children = shares(sender)
@@ -184,6 +184,8 @@ def test_a_killed_process_ends_the_run_with_the_report_of_the_others(
     assert re.match(r"share [12] of 2 (\(process \d+\) )?was killed: ", missing)
     # What the other process had done is there.
     assert done.report["ledger"]["verified"] > 50
+    assert done.report["ledger"]["requests"] == 60_001
+    assert all(equation["holds"] for equation in done.report["equations"])
     assert not done.report["interrupted"]
     assert len(children) == 2
     assert not any(child.is_running() for child in children)

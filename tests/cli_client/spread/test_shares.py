@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import pytest
 
 from cli_client.engine.run import RunError
 from cli_client.ledger.result import Result
 from cli_client.ledger.timeline import Second, Seconds, Standing
+from cli_client.ledger.verdict import judge
 from cli_client.settings import Settings
 from cli_client.spread.one_share import Message
 from cli_client.spread.shares import INTERRUPTS, Heard, collect, noting_interrupts
@@ -28,7 +30,10 @@ def ended(outcome: Result | Exception) -> Future[Result]:
 
 
 def collected(
-    *outcomes: Result | Exception, heard: tuple[Heard, ...] = (), one_clock: bool = True
+    *outcomes: Result | Exception,
+    heard: tuple[Heard, ...] = (),
+    one_clock: bool = True,
+    settings: Settings = Settings(),  # noqa: B008 (it cannot change)
 ) -> Result:
     """The results of shares that have ended as one."""
     waiting = list(heard)
@@ -38,7 +43,7 @@ def collected(
             yield waiting.pop(0)
 
     return collect(
-        Settings(),
+        settings,
         [ended(outcome) for outcome in outcomes],
         messages,
         lambda standing: None,
@@ -88,7 +93,12 @@ def test_the_clocks_of_other_machines_may_show_anything() -> None:
 
 def test_a_lost_share_is_named_with_what_is_known_of_it() -> None:
     whole = collected(
-        Result(fates=Counter(requests=9, verified=9), started=1.0, elapsed=2.0),
+        Result(
+            fates=Counter(requests=9, verified=9),
+            messages=Counter(received=9),
+            started=1.0,
+            elapsed=2.0,
+        ),
         BrokenProcessPool(),
         heard=(
             (1.0, Message(1, "process 7")),
@@ -99,15 +109,54 @@ def test_a_lost_share_is_named_with_what_is_known_of_it() -> None:
     assert not whole.interrupted
     assert whole.missing_shares == [
         "share 2 of 2 (process 7) was killed: 1.5 s after its start it had sent 8 requests, "
-        "6 of them verified; the report has nothing else of it"
+        "6 of them verified; the report has nothing else of it, and counts 8 as missing and "
+        "4,992 as never sent"
     ]
+    assert whole.fates == {"requests": 5009, "verified": 9, "missing": 8, "never_sent": 4992}
+    assert judge(whole, checks_hold=True, strict=False).reasons == [
+        *("8 missing", "4,992 never sent"),
+        *whole.missing_shares,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "standing", "fates"),
+    [
+        ({"messages": 11}, None, {"requests": 5, "never_sent": 5}),
+        (
+            {"messages": None, "rate": 10.0, "duration": 3.0},
+            Standing(sent=4),
+            {"requests": 15, "missing": 4, "never_sent": 11},
+        ),
+        # A file, of which the share alone knows how many lines it has.
+        (
+            {"messages": None},
+            Standing(sent=4, total=6),
+            {"requests": 6, "missing": 4, "never_sent": 2},
+        ),
+        ({"messages": None}, None, {}),
+        ({"messages": None, "duration": 3.0}, Standing(sent=4), {"requests": 4, "missing": 4}),
+    ],
+)
+def test_each_request_of_a_lost_share_has_a_fate(
+    options: dict[str, Any], standing: Standing | None, fates: dict[str, int]
+) -> None:
+    whole = collected(
+        Result(),
+        BrokenProcessPool(),
+        heard=((1.0, Message(1, "process 7", standing)),),
+        settings=Settings(**options),
+    )
+    assert +whole.fates == fates
 
 
 def test_a_run_whose_shares_are_all_lost_has_a_result() -> None:
     whole = collected(BrokenProcessPool(), BrokenProcessPool())
     assert whole.missing_shares[1] == (
-        "share 2 of 2 was killed: it had not begun to send; the report has nothing else of it"
+        "share 2 of 2 was killed: it had not begun to send; the report has nothing else of it, and "
+        "counts 5,000 as never sent"
     )
+    assert +whole.fates == {"requests": 10_000, "never_sent": 10_000}
 
 
 def test_the_others_are_not_called_interrupted_when_one_is_lost() -> None:
