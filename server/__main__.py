@@ -1,12 +1,18 @@
 """The command ``wsroll-server``: its options and its exit status."""
 
+import os
+import signal
+
+_before = signal.getsignal(signal.SIGINT)
+if _before is signal.default_int_handler:
+    # Ctrl-C would show the traceback of whatever import it interrupts.
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+
 import asyncio
 import dataclasses
 import functools
 import itertools
 import logging
-import os
-import signal
 import socket
 import ssl
 import sys
@@ -30,6 +36,8 @@ from wire.command import Command, option_group
 from wire.command import option as plain_option
 from wire.event_loop import new_event_loop
 from wire.values import Count, Size, Time, Token
+
+signal.signal(signal.SIGINT, _before)
 
 __all__ = ["main"]
 

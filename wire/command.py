@@ -1,5 +1,7 @@
 """What the commands have in common: options in groups, and a bad command line in one line."""
 
+import contextlib
+import errno
 import gc
 import sys
 from collections.abc import Callable
@@ -61,13 +63,27 @@ class Command(click.Command):
             status = super().main(*args, **extra)
         except click.ClickException as error:
             reason = " ".join(error.format_message().split())
-            click.echo(f"{self.name}: {reason} (see {self.name} --help)", err=True)
+            self._complain(f"{reason} (see {self.name} --help)")
             sys.exit(2)
         except click.Abort:
             sys.exit(130)
         # The process ends, and so does what it holds: to look for garbage in it would take 20 ms.
         gc.freeze()
         sys.exit(status)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the command line; this is where the help and the version are printed."""
+        try:
+            return super().make_context(*args, **extra)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends in silence when the reader has gone
+            self._complain(f"cannot write to standard output: {error.strerror}")
+            sys.exit(1)
+
+    def _complain(self, reason: str) -> None:
+        with contextlib.suppress(OSError):  # nobody can be told
+            click.echo(f"{self.name}: {reason}", err=True)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, each group under its heading, all with columns of the same width."""

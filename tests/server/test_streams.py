@@ -122,3 +122,19 @@ def test_stop_on_eof_needs_standard_input() -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "--stop-on-eof" in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupt_while_it_starts(workers: str) -> None:
+    """In the middle of its imports there is no traceback either."""
+    command = [sys.executable, "-X", "importtime", "-m", "server", "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--workers", workers], stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stderr is not None
+        while not server.stderr.readline().rstrip().endswith(" asyncio.constants"):
+            pass
+        server.send_signal(signal.SIGINT)
+        said = server.stderr.read()
+        assert server.wait(20) == 130
+    assert "Traceback" not in said

@@ -1,5 +1,9 @@
 """The commands' options in groups, and what is said of a bad command line."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -69,3 +73,24 @@ def test_a_bad_command_line_is_one_line_and_status_2(arguments: list[str]) -> No
     assert text.startswith("try: ")
     assert text.endswith(" (see try --help)\n")
     assert text.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        ("--help", 1, "cannot write to standard output"),
+        ("--version", 1, "cannot write"),
+        ("-x", 2, "-x"),
+    ],
+)
+def test_an_output_that_takes_nothing(arguments: str, status: int, said: str) -> None:
+    """A full disk, for standard output and for both; never a traceback."""
+    code = "from tests.wire.test_command import grouped; grouped()"
+    command = [sys.executable, "-c", code, arguments]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == status
+        assert done.stderr.startswith("try: ")
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert subprocess.run(command, stdout=full, stderr=full).returncode == status
