@@ -243,7 +243,7 @@ class Account:
             for written in link.attempt.written
             if written.order == link.close_written and not (link.by_server or link.broken)
         ]
-        over = min(closed, default=math.inf) - self.settings.linger - self.slack
+        over = min(closed, default=self.ended) - self.settings.linger - self.slack
         last = [one for one in self.failed if one.lost is not None and one.lost[1] >= over]
         self.failed = [one for one in self.failed if one not in last]
         self.unsure += last

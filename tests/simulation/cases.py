@@ -198,6 +198,22 @@ CASES = (
         Plan(openings=(("silent", 1.0),)),
     ),
     Case(
+        "a handshake is nearly out of time when a run without a connection ends",
+        "fail",
+        Settings(
+            messages=None,
+            duration=1.0,
+            rate=50.0,
+            connections=5,
+            window=5,
+            connect_timeout=0.3,
+            timeout=1.0,
+            linger=0.3,
+        ),
+        Plan(delay=(0.0, 0.02), stalls=((0.2, 3.2),)),
+        seed=700355,
+    ),
+    Case(
         "deaths that no request suffers from",
         "recovered",
         Settings(messages=500, connections=5, window=8),
