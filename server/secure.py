@@ -20,9 +20,6 @@ __all__ = ["SecureConnection"]
 RECORD_SIZE = 2**14
 """The most bytes that one record carries (RFC 8446, section 5.1)."""
 
-RESUME_SIZE = RECORD_SIZE
-"""Below this many unsent bytes, a connection that was paused may write again."""
-
 TCP_WRITE_LIMIT = 2**16
 """Above this many bytes that the transport has not sent, no more are encrypted."""
 
@@ -47,6 +44,7 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
         "_connection",
         "_handshake_timeout",
         "_incoming",
+        "_is_at_end",
         "_is_closing",
         "_is_finished",
         "_is_finishing",
@@ -64,7 +62,6 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
         "_tls",
         "_transport",
         "_unsent",
-        "_write_limit",
     )
 
     def __init__(
@@ -90,10 +87,10 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._is_made = False  # the TLS handshake is done
         self._is_reading = True
+        self._is_at_end = False  # the peer sends no more
         self._is_full = False  # the transport has enough to send
         self._pieces: deque[memoryview] = deque()  # not encrypted yet
         self._unsent = 0  # bytes in them
-        self._write_limit = 0
         self._paused = False  # the connection
         self._is_finishing = False  # to be ended behind what is unsent
         self._is_finished = False  # ended
@@ -114,7 +111,7 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Decrypt what one read brought."""
-        if self._is_finished:
+        if self._is_finished or self._is_at_end:
             return
         self._incoming.write(_read_buffer[:nbytes])
         if self._is_made:
@@ -123,15 +120,22 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
             self._shake_hands()
 
     def eof_received(self) -> bool:
-        """End the connection behind what is unsent: the peer sends no more."""
+        """End the connection behind what came before, and behind what is unsent."""
         if self._is_made and not self._is_finished:
-            self._end_of_input()
+            self._is_at_end = True
+            self._read()
             return True  # closed once everything is sent
         return False
 
     def pause_writing(self) -> None:
-        """Encrypt no more until the transport has sent what it has."""
+        """Encrypt no more until the transport has sent what it has.
+
+        The connection then stops reading, also where TLS alone answers: to a peer that asks for new
+        keys again and again (RFC 8446, section 4.6.3).
+        """
         self._is_full = True
+        if self._is_made:
+            self._pause()
 
     def resume_writing(self) -> None:
         """Encrypt what waits."""
@@ -148,6 +152,11 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
             connection.connection_lost(exc)
         self._on_lost(self)
 
+    def _pause(self) -> None:
+        if self._connection is not None and not self._paused:
+            self._paused = True
+            self._connection.pause_writing()
+
     # What the connection calls.
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -157,9 +166,6 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
         self._pieces.append(memoryview(data))
         self._unsent += len(data)
         self._send()
-        if self._unsent > self._write_limit and not self._paused and self._connection is not None:
-            self._paused = True
-            self._connection.pause_writing()
 
     def can_write_eof(self) -> bool:
         """Return True: a Close Notify ends one direction (RFC 8446, section 6.1)."""
@@ -196,8 +202,8 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
             self._loop.call_soon(self._read)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the number of unsent bytes above which the connection is paused."""
-        self._write_limit = high or 0
+        """Set the number of bytes in the transport above which the connection is paused."""
+        self._transport.set_write_buffer_limits(high, low)
 
     def get_write_buffer_size(self) -> int:
         """Return the number of bytes that are not sent yet."""
@@ -221,9 +227,11 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
         assert self._timer is not None
         self._timer.cancel()
         self._is_made = True
-        self._flush()
         assert self._connection is not None
         self._connection.connection_made(self)
+        if self._is_full:
+            self._pause()
+        self._flush()
         self._read()
 
     def _on_handshake_timeout(self) -> None:
@@ -243,16 +251,15 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
     def _read(self) -> None:
         """Hand over what was decrypted, as long as the connection reads."""
         connection = self._connection
-        while (
-            self._is_reading
-            and not self._is_finished
-            and connection is not None
-            and (self._incoming.pending or self._tls.pending())
-        ):
+        while self._is_reading and not self._is_finished and connection is not None:
+            if not (self._incoming.pending or self._tls.pending()):
+                if self._is_at_end:
+                    self._end_of_input()
+                break
             try:
                 data = self._tls.read(RECORD_SIZE)
             except ssl.SSLWantReadError:
-                break
+                continue
             except ssl.SSLZeroReturnError:
                 data = b""
             except ssl.SSLError as error:
@@ -266,7 +273,7 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
         self._flush()
 
     def _end_of_input(self) -> None:
-        connection, self._is_reading = self._connection, False
+        connection, self._is_reading, self._is_at_end = self._connection, False, True
         if connection is not None and not self._is_closing and not connection.eof_received():
             self.close()
 
@@ -284,7 +291,7 @@ class SecureConnection(asyncio.BufferedProtocol, asyncio.Transport):
                 self._fail(str(error))
                 return
             self._flush()
-        if self._paused and self._unsent < RESUME_SIZE and self._connection is not None:
+        if self._paused and not self._is_full and self._connection is not None:
             self._paused = False
             self._connection.resume_writing()
         if self._is_finishing and not self._pieces:

@@ -63,6 +63,9 @@ class FakeTransport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.aborted
 
+    def close(self) -> None:
+        self.ended = True
+
     def pause_reading(self) -> None:
         self.reads = False
 
