@@ -1,7 +1,11 @@
 """The command ``wsroll-send``: its options and its exit status."""
 
+import gc
 import os
 import signal
+
+# Imports leave no garbage. To look for it each 700 objects, as usual, takes a tenth of their time.
+gc.set_threshold(20_000)
 
 _before = signal.getsignal(signal.SIGINT)
 if _before is signal.default_int_handler:

@@ -1,7 +1,6 @@
 """The proxy of a run: the one of the settings, or of the environment, as curl reads it."""
 
 import importlib.util
-import urllib.request
 from urllib.parse import unquote
 
 from websockets.uri import WebSocketURI
@@ -56,6 +55,8 @@ def find_proxy(chosen: str | None, uri: WebSocketURI) -> str | None:
     # A proxy elsewhere has no way to this machine's own loopback.
     if chosen == "" or (chosen is None and is_loopback(uri.host)):
         return None
+    import urllib.request
+
     from websockets.proxy import get_proxy
 
     proxy = chosen or get_proxy(uri)
