@@ -60,7 +60,9 @@ class Arrivals:
             self._now = now
             if not self._at_once:
                 asyncio.get_running_loop().call_soon(self.finish)
-        self._arrived.setdefault(connection, []).extend(messages)
+        earlier = self._arrived.setdefault(connection, messages)
+        if earlier is not messages:
+            earlier += messages
         self._count += len(messages)
         if self._at_once or self._count > MOST:
             self.finish()
@@ -78,8 +80,8 @@ class Arrivals:
                 except OSError as error:  # whoever takes the responses cannot
                     connection.stop()
                     self._on_settled(error)
-        self._fill([*arrived])
-        if any(connection.lane.is_empty for connection in arrived):
+        sent = self._fill([*arrived])
+        if not sent and any(connection.lane.is_empty for connection in arrived):
             # Else the run waits for these connections at least.
             self._on_settled(None)
 
@@ -115,12 +117,16 @@ class Arrivals:
             self._on_settled(error)
         return True
 
-    def _fill(self, connections: list[Connection]) -> None:
-        """Send new requests in place of those that were answered."""
+    def _fill(self, connections: list[Connection]) -> bool:
+        """Send new requests in place of those that were answered.
+
+        Returns:
+            Whether any is known to have gone out, so that the run waits for its reply.
+        """
         if len(connections) == 1 or not self._supply.is_shared:
             for connection in connections:
                 connection.fill()
-            return
+            return False
         now = self._clock()
         rooms = [connection.room for connection in connections]
         # None of them depends on a connection, so that any may stand for all.
@@ -130,3 +136,4 @@ class Arrivals:
         for connection, room in zip(connections, rooms, strict=True):
             connection.send(requests[start : start + room], now)
             start += room
+        return bool(requests)

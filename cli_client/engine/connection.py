@@ -415,10 +415,9 @@ class Connection(asyncio.Protocol):
             self._deaf = True
             return
         protocol = self._protocol
-        protocol.receive_data(data)
+        replies = protocol.receive(data)
         if not self.opened.done():
             self._finish_handshake(now)
-        replies = protocol.take_replies()
         if len(replies) > MANY:
             self._pause_reading()
         if replies and not self.introduced.done():

@@ -10,6 +10,7 @@ The library looks at a frame once it is complete, and at nothing behind a Close 
 first two bytes of a frame are enough to show a breach, and so is what comes behind the Close.
 """
 
+import io
 import os
 
 from websockets.client import ClientProtocol
@@ -31,6 +32,31 @@ SHORT_LIMIT = 126
 
 LARGEST_REPLY = 4 * LARGEST_REQUEST
 """Bytes of the largest reply that is taken in."""
+
+KEY_SIZE = 4
+
+KEYS_DRAWN = 1024
+"""Masking keys that are drawn at once. To draw one alone costs twenty times its part of these."""
+
+
+class MaskingKeys:
+    """Gives masking keys, each of them fresh and unpredictable (section 5.3), and each once."""
+
+    def __init__(self) -> None:
+        self._drawn = io.BytesIO()
+
+    def take(self, count: int) -> bytes:
+        """Return this number of keys, one behind the other."""
+        size = KEY_SIZE * count
+        keys = self._drawn.read(size)
+        if len(keys) < size:
+            self._drawn = io.BytesIO(os.urandom(max(size, KEY_SIZE * KEYS_DRAWN)))
+            keys = self._drawn.read(size)
+        return keys
+
+
+_keys = MaskingKeys()
+"""Those of all connections: for each to have its own would take 4 KiB."""
 
 
 class RequestProtocol(ClientProtocol):
@@ -54,19 +80,13 @@ class RequestProtocol(ClientProtocol):
         self.received = 0
         """How many messages are complete."""
 
-    def take_replies(self) -> list[bytes]:
-        """Return the messages that are complete since this was called before."""
-        replies, self._replies = self._replies, []
-        return replies
-
     def send_requests(self, requests: list[bytes]) -> None:
         """Send each request as a message; data_to_send() gives the frames."""
         if self.extensions or Fragmented in map(type, requests):
             for request in requests:
                 self._send_at_length(request)
         else:
-            # Each key is fresh and unpredictable (section 5.3).
-            self.writes.append(pack(self._first_byte, requests, os.urandom(4 * len(requests))))
+            self.writes.append(pack(self._first_byte, requests, _keys.take(len(requests))))
 
     def _send_at_length(self, request: bytes) -> None:
         first, *others = request.fragments() if isinstance(request, Fragmented) else (request,)
@@ -75,23 +95,28 @@ class RequestProtocol(ClientProtocol):
         for place, fragment in enumerate(others, 1):
             self.send_continuation(fragment, fin=place == len(others))
 
-    def receive_data(self, data: bytes | bytearray) -> None:
-        """Take in what came from the network."""
+    def receive(self, data: bytes) -> list[bytes]:
+        """Take in what came from the network, and return the messages that it completes."""
         if self._between_frames:
-            taken = self._take_short(data)
+            # That text is UTF-8 shows when it is checked.
+            messages, taken = split(self._first_byte, data)
+            self.received += len(messages)
             if taken == len(data):
-                return
+                return messages
+            self._replies += messages
             data = data[taken:]
         self._between_frames = False
         if self.state is not CONNECTING and self.parser_exc is None:
             self._begun += data if self.close_rcvd else data[: 2 - len(self._begun)]
-        super().receive_data(data)
+        self.receive_data(data)
         if self.parser_exc is None:
             try:
                 self._check_begun()
             except ProtocolError as error:
                 self.fail(CloseCode.PROTOCOL_ERROR, str(error))
                 self.parser_exc = error
+        replies, self._replies = self._replies, []
+        return replies
 
     def process_response(self, response: Response) -> None:
         """Let the library check the handshake, then look at what has come behind it."""
@@ -147,19 +172,12 @@ class RequestProtocol(ClientProtocol):
             buffer = self.reader.buffer
             # Not for a long one, since this copies the whole of the buffer.
             if len(buffer) > 1 and buffer[1] < SHORT_LIMIT:
-                del buffer[: self._take_short(buffer)]
+                messages, taken = split(self._first_byte, buffer)
+                self._replies += messages
+                self.received += len(messages)
+                del buffer[:taken]
             self._between_frames = not buffer
         self._begun = bytes(self.reader.buffer[:2]) if behind is None else behind
-
-    def _take_short(self, data: bytes | bytearray) -> int:
-        """Collect the short messages at the start of data, and return how many bytes they are.
-
-        That text is UTF-8 shows when it is checked.
-        """
-        messages, taken = split(self._first_byte, data)
-        self._replies += messages
-        self.received += len(messages)
-        return taken
 
 
 _CONTROL = (Opcode.CLOSE, Opcode.PING, Opcode.PONG)

@@ -13,7 +13,7 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from cli_client.engine.corpus import edges
-from cli_client.engine.protocol import RequestProtocol
+from cli_client.engine.protocol import KEYS_DRAWN, MaskingKeys, RequestProtocol
 from cli_client.ledger.expectation import OtherKind
 
 Message = tuple[bytes, Opcode, list[int]]
@@ -28,7 +28,7 @@ def connected(*, binary: bool = False) -> tuple[RequestProtocol, ServerProtocol]
     server.receive_data(b"".join(client.data_to_send()))
     (request,) = server.events_received()
     server.send_response(server.accept(request))  # type: ignore[arg-type]
-    client.receive_data(b"".join(server.data_to_send()))
+    client.receive(b"".join(server.data_to_send()))
     assert client.state is OPEN
     return client, server
 
@@ -50,9 +50,17 @@ def receive(client: RequestProtocol, data: bytes, cuts: Iterable[int]) -> list[b
     places = [0, *sorted({cut % (len(data) + 1) for cut in cuts}), len(data)]
     messages: list[bytes] = []
     for start, end in itertools.pairwise(places):
-        client.receive_data(data[start:end])
-        messages += client.take_replies()
+        messages += client.receive(data[start:end])
     return messages
+
+
+def test_no_masking_key_is_given_twice() -> None:
+    keys = MaskingKeys()
+    taken = b"".join(keys.take(count) for count in (1, 64, KEYS_DRAWN - 70, 64, 3 * KEYS_DRAWN, 1))
+    each = {taken[start : start + 4] for start in range(0, len(taken), 4)}
+    # That two of 4,100 random ones are equal happens once in 500 times, that four are never.
+    assert len(taken) == 4 * (4 * KEYS_DRAWN + 60)
+    assert len(each) > 4 * KEYS_DRAWN + 60 - 3
 
 
 MESSAGES = st.lists(
@@ -114,10 +122,10 @@ def test_pings_and_pongs_behind_a_close_frame_are_no_breach(cuts: list[int], mor
 )
 def test_a_breach_is_seen_before_its_frame_is_complete(before: bytes, begun: bytes) -> None:
     client, _ = connected()
-    client.receive_data(before)
+    client.receive(before)
     assert client.parser_exc is None
-    client.receive_data(begun[:1])
-    client.receive_data(begun[1:])
+    client.receive(begun[:1])
+    client.receive(begun[1:])
     assert isinstance(client.parser_exc, ProtocolError)
     assert client.close_sent is not None
     assert client.close_sent.code == CloseCode.PROTOCOL_ERROR
@@ -130,7 +138,7 @@ def test_a_breach_right_behind_the_handshake_is_seen() -> None:
     server.receive_data(b"".join(client.data_to_send()))
     (request,) = server.events_received()
     server.send_response(server.accept(request))  # type: ignore[arg-type]
-    client.receive_data(b"".join(server.data_to_send()) + b"hello")
+    client.receive(b"".join(server.data_to_send()) + b"hello")
     assert client.handshake_exc is None
     assert isinstance(client.parser_exc, ProtocolError)
 
