@@ -24,6 +24,7 @@ import click
 from click.core import ParameterSource
 
 from cli_client.combining import check_files, combine, displaced
+from cli_client.engine.interrupts import EarlyInterrupt, raising
 from cli_client.options import (
     CHECK,
     NEW_FILE,
@@ -461,12 +462,24 @@ def main(
     )
     quiet = quiet or outcome.prints_report
     try:
-        if with_server:
-            return _send_privately(settings, quiet, outcome)
-        return _send(settings, dask, quiet, outcome)
+        with raising(EarlyInterrupt):
+            try:
+                if with_server:
+                    return _send_privately(settings, quiet, outcome)
+                return _send(settings, dask, quiet, outcome)
+            except EarlyInterrupt:
+                return _send_nothing(settings, outcome)
     except KeyboardInterrupt:
         discard_output()
         return INTERRUPTED
+
+
+def _send_nothing(settings: Settings, outcome: Outcome) -> int:
+    """Report a run that was interrupted before it began."""
+    with raising(KeyboardInterrupt):
+        from cli_client.spread.shares import not_begun
+
+        return outcome.deliver(settings, not_begun(settings), _now())
 
 
 def _send_privately(settings: Settings, quiet: bool, outcome: Outcome) -> int:
@@ -493,10 +506,21 @@ def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -
     # Costly to import, and not needed for --help.
     from cli_client.engine.run import RunError
 
-    started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    started_at = _now()
     progress = outcome.make_progress(settings, quiet)
+    has_begun = False
+
+    def show(standing: "Standing") -> None:
+        nonlocal has_begun
+        has_begun = True
+        progress.show(standing)
+
     try:
-        settings, result = _run(settings, dask, quiet, progress.show)
+        settings, result = _run(settings, dask, quiet, show)
+    except EarlyInterrupt:
+        if has_begun:  # and has ended just now
+            raise KeyboardInterrupt from None
+        raise
     except RunError as error:
         return outcome.fail(str(error))
     except BrokenPipeError:
@@ -512,7 +536,12 @@ def _send(settings: Settings, dask: str | None, quiet: bool, outcome: Outcome) -
     if not (result.fates["requests"] or happened):
         why = f"{name_of(settings.file)} is empty" if settings.file else "the time is too short"
         return outcome.fail(f"nothing to send: {why}")
-    return outcome.deliver(settings, result, started_at)
+    with raising(KeyboardInterrupt):
+        return outcome.deliver(settings, result, started_at)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def _run(

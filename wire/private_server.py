@@ -56,6 +56,9 @@ def private_server(options: Sequence[str] = ()) -> Iterator[str]:
             raise PrivateServerError(
                 f"the private server said nothing within {START_TIMEOUT:g} seconds"
             ) from None
+        except BaseException:
+            server.kill()  # it serves nobody yet, so nobody has to wait for it
+            raise
         if url is None:
             raise PrivateServerError("the private server did not start")
         yield url

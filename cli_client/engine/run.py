@@ -9,10 +9,10 @@ while bytes of a reply move) and what connecting, lingering and closing may take
 import asyncio
 import contextlib
 import dataclasses
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from random import Random
 from types import FrameType
 
@@ -20,6 +20,7 @@ from cli_client.engine.clocks import Clock, LoopWatch, StopWatch
 from cli_client.engine.connection import MOST_PATIENCE, Brake
 from cli_client.engine.descriptors import DescriptorError, allow
 from cli_client.engine.fleet import Fleet
+from cli_client.engine.interrupts import handling
 from cli_client.engine.introduction import Introductions
 from cli_client.engine.opening import Opener, OpeningError
 from cli_client.engine.pacing import MakeTicker, Pace, ThreadTicker
@@ -49,9 +50,6 @@ TIMER_GRAIN = 0.002
 
 MOST_STALLS = 100
 """How many stalls are named, the longest."""
-
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
-"""The signals that end a run in order: Ctrl-C, and what a terminal or a supervisor sends."""
 
 
 class RunError(Exception):
@@ -360,8 +358,7 @@ class Run:
             with contextlib.suppress(RuntimeError):  # the run is over, and the event loop with it
                 self._loop.call_soon_threadsafe(fill)
 
-    @contextlib.contextmanager
-    def _handling_signals(self) -> Iterator[None]:
+    def _handling_signals(self) -> AbstractContextManager[None]:
         """End the run in order on the first signal, and at once on the second.
 
         Not by the event loop's own means: while this process waits for a reader of its output, the
@@ -377,23 +374,7 @@ class Run:
             assert self._loop is not None
             self._loop.call_soon_threadsafe(self._interrupt)
 
-        before = {}
-        try:
-            for name in SIGNALS:
-                number = getattr(signal, name, None)  # Windows has no SIGHUP
-                # What is ignored, as after nohup, stays so; Ctrl-C is the exception.
-                if number and (
-                    number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
-                ):
-                    before[number] = signal.signal(number, note)
-        except ValueError:  # in another thread, as that of a cluster's worker
-            yield
-            return
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return handling(note)
 
     def _interrupt(self) -> None:
         self._interrupted = True

@@ -16,6 +16,7 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, wait
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
 
+from cli_client.engine.interrupts import SIGNALS
 from cli_client.ledger.file import gather
 from cli_client.ledger.result import Result
 from cli_client.ledger.timeline import Standing
@@ -23,7 +24,7 @@ from cli_client.settings import Settings
 from cli_client.share import Share
 from cli_client.spread.one_share import Message, run_share
 from cli_client.spread.output import Output
-from cli_client.spread.shares import INTERRUPTS, Heard, collect, noting_interrupts
+from cli_client.spread.shares import Heard, collect, noting_interrupts
 
 __all__ = ["run_in_processes"]
 
@@ -108,7 +109,7 @@ def _blocked_interrupts() -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
@@ -125,12 +126,12 @@ def _begin_process(writer: "Connection", lock: Lock, stopping: ctypes.c_bool) ->
     _writer, _output_lock, _stopping = writer, lock, stopping
     _ignore_interrupts()
     if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def _ignore_interrupts() -> None:
     # The parent forwards them once the run can handle them.
-    for number in INTERRUPTS:
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -9,8 +9,6 @@ count as missing if it had told that it sent them, and else as never sent: nobod
 
 import contextlib
 import math
-import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -18,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from types import FrameType
 
+from cli_client.engine.interrupts import handling
 from cli_client.engine.pacing import Pace
 from cli_client.engine.run import RunError
 from cli_client.ledger.result import Result
@@ -26,7 +25,7 @@ from cli_client.settings import Settings
 from cli_client.share import Share
 from cli_client.spread.one_share import Message
 
-__all__ = ["INTERRUPTS", "Heard", "collect", "noting_interrupts"]
+__all__ = ["Heard", "collect", "not_begun", "noting_interrupts"]
 
 LOOK_INTERVAL = 0.1
 """Seconds from one look at the messages to the next."""
@@ -43,11 +42,6 @@ STOP_PATIENCE = 10.0
 LATE = 1.0
 LATE_PART = 0.1
 """Seconds, and part of the run, by which a share may begin later than the first."""
-
-INTERRUPTS = [signal.SIGINT, signal.SIGTERM]
-"""The signals that end a run with its report."""
-if sys.platform != "win32":
-    INTERRUPTS.append(signal.SIGHUP)
 
 Heard = tuple[float, Message]
 """A message, and when it came by the monotonic clock of this process."""
@@ -126,12 +120,28 @@ def noting_interrupts() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         interrupted.set()
 
-    before = {number: signal.signal(number, interrupt) for number in INTERRUPTS}
-    try:
+    with handling(interrupt):
         yield interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+
+
+def not_begun(settings: Settings) -> Result:
+    """Return the result of a run that was interrupted before it began."""
+    due = _due(settings, Share()) or 0
+    return Result(
+        fates=Counter(requests=due, never_sent=due),
+        interrupted=True,
+        unopened="It was interrupted before it began: nothing was sent.",
+    )
+
+
+def _due(settings: Settings, share: Share) -> int | None:
+    """Return how many requests a share has to send, if the options say so."""
+    due = None if settings.messages is None else share.count(settings.messages)
+    if settings.rate and settings.duration is not None:
+        pace = Pace(settings.rate, settings.ramp, share)
+        paced = pace.count_before(settings.duration)
+        due = paced if due is None else min(due, paced)
+    return due
 
 
 class _Course:
@@ -229,7 +239,8 @@ class _Course:
     def _lose(self, share: int, why: str) -> None:
         place, standing = self._places.get(share), self._standings.get(share)
         where = f" ({place})" if place else ""
-        known, sent, due = "it had not begun to send", 0, self._due(share)
+        known, sent = "it had not begun to send", 0
+        due = _due(self._settings, Share(share, self._count))
         if standing is not None:
             sent = standing.sent
             due = due if standing.total is None else standing.total
@@ -245,15 +256,6 @@ class _Course:
             f"the report has nothing else of it{counted}"
         )
         self._lost.update(requests=sent + rest, missing=sent, never_sent=rest)
-
-    def _due(self, share: int) -> int | None:
-        """Return how many requests a share has to send, if the options say so."""
-        settings, part = self._settings, Share(share, self._count)
-        due = None if settings.messages is None else part.count(settings.messages)
-        if settings.rate and settings.duration is not None:
-            paced = Pace(settings.rate, settings.ramp, part).count_before(settings.duration)
-            due = paced if due is None else min(due, paced)
-        return due
 
     def news(self, running: set[int]) -> Standing | None:
         """Return how far the shares are together, once each that runs has reported; else None."""

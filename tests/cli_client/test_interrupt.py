@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from cli_client.engine.interrupts import SIGNALS
 from tests.cli_client import liars
 from tests.cli_client.sending import COMMAND, reported
 
@@ -161,6 +162,55 @@ def test_a_second_ctrl_c_ends_the_run_at_once() -> None:
         sender.send_signal(signal.SIGTERM)
         assert sender.wait(20) == 130
         assert "Traceback" not in sender.stderr.read()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_before_the_run_has_begun(tmp_path: Path, processes: int, number: signal.Signals) -> None:
+    """The private server takes a minute to start."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, time\n"
+        "if 'server' in sys.orig_argv:\n"
+        "    print('starting', file=sys.stderr, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    path = tmp_path / "report.json"
+    options = ["--with-server", "-c", 2, "--processes", processes, "-n", 30, "--json", path]
+    with subprocess.Popen(
+        [*COMMAND, *map(str, options)],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    ) as sender:
+        assert sender.stderr is not None
+        assert sender.stderr.readline() == "starting\n"
+        sender.send_signal(number)
+        output, said = sender.communicate(timeout=20)
+    assert (sender.returncode, output) == (130, "")
+    assert said == "It was interrupted before it began: nothing was sent.\n"
+    found = json.loads(path.read_text())
+    assert found["verdict"] == "interrupted"
+    assert found["ledger"]["requests"] == found["ledger"]["never_sent"] == 30
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_signal_that_is_ignored_ends_no_run(server_url: str, processes: int) -> None:
+    """As after nohup."""
+    options = ["-q", "-r", 100, "-n", 100, "-c", 2, "--processes", processes, server_url]
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *COMMAND, "--progress", "json"]
+    with subprocess.Popen(
+        [*command, *map(str, options)],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as sender:
+        assert sender.stderr is not None
+        said = sender.stderr.readline()
+        sender.send_signal(signal.SIGHUP)
+        _, rest = sender.communicate(timeout=20)
+    assert reported(sender.returncode, said + rest).report["verdict"] == "pass"
 
 
 @pytest.mark.parametrize("module", ["click", "cli_client.options", "cli_client.settings"])

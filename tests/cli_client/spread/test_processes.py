@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli_client.spread.shares import INTERRUPTS
+from cli_client.engine.interrupts import SIGNALS
 from tests.cli_client import liars
 from tests.cli_client.liars import at, serving
 from tests.cli_client.sending import interrupt, report, reported, send, sending, wait_for_progress
@@ -65,7 +65,7 @@ def test_no_server_is_said_once(unused_port: int) -> None:
     assert done.returncode == 1
 
 
-@pytest.mark.parametrize("number", INTERRUPTS)
+@pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupt_ends_all_processes_with_one_report(
     server_url: str, number: signal.Signals
 ) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from cli_client.engine.interrupts import SIGNALS
 from cli_client.engine.run import RunError
 from cli_client.ledger.result import Result
 from cli_client.ledger.timeline import Second, Seconds, Standing
 from cli_client.ledger.verdict import judge
 from cli_client.settings import Settings
 from cli_client.spread.one_share import Message
-from cli_client.spread.shares import INTERRUPTS, Heard, collect, noting_interrupts
+from cli_client.spread.shares import Heard, collect, noting_interrupts
 
 
 def ended(outcome: Result | Exception) -> Future[Result]:
@@ -170,7 +171,7 @@ def test_a_share_that_cannot_begin_ends_the_run() -> None:
         collected(Result(), RunError("no such file"))
 
 
-@pytest.mark.parametrize("number", INTERRUPTS)
+@pytest.mark.parametrize("number", SIGNALS)
 def test_every_interrupt_asks_the_shares_to_end(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     future: Future[Result] = Future()
