@@ -22,9 +22,11 @@ from websockets.protocol import OPEN
 from server.hub import Hub
 from server.protocol import ReplyProtocol
 from server.site import plain_response
+from wire.text import printable
 
 __all__ = ["Accepted", "OpeningHandshake", "Outcome", "Page", "Refused"]
 
+_END_OF_LINE = b"\r\n"
 _END_OF_HEAD = b"\r\n\r\n"
 
 PLAIN_HEAD = re.compile(
@@ -117,24 +119,32 @@ class OpeningHandshake:
         After an outcome there is nothing more to receive.
         """
         outcome = self._receive(data)
-        if outcome is not None and self._head.startswith(b"HEAD "):
-            # RFC 9110, section 9.3.2: the same without the body.
-            end = outcome.response.index(_END_OF_HEAD) + len(_END_OF_HEAD)
-            return outcome._replace(response=outcome.response[:end])
-        return outcome
+        return None if outcome is None else self._for_method(outcome)
 
-    def time_out(self) -> Refused:
+    def time_out(self) -> Outcome:
         """Return the refusal of a request that has not come in time."""
-        return _refuse(
+        refusal = _refuse(
             HTTPStatus.REQUEST_TIMEOUT,
             "timeout",
             f"No complete request came within {self._hub.settings.open_timeout:g} seconds.",
         )
+        return self._for_method(refusal)
+
+    def _for_method(self, outcome: Outcome) -> Outcome:
+        if not self._head.startswith(b"HEAD "):
+            return outcome
+        # RFC 9110, section 9.3.2: the same without the body.
+        end = outcome.response.index(_END_OF_HEAD) + len(_END_OF_HEAD)
+        return outcome._replace(response=outcome.response[:end])
 
     def _receive(self, data: bytes) -> Outcome | None:
         head = self._head
         searched = max(0, len(head) - len(_END_OF_HEAD) + 1)
         head += data
+        if head.startswith(_END_OF_LINE) and head[2:4] not in (b"", b"\r", _END_OF_LINE):
+            # An empty line before a request is ignored (RFC 9112, section 2.2).
+            del head[: len(_END_OF_LINE)]
+            searched = 0
         found = head.find(_END_OF_HEAD, searched)
         size = len(head) if found < 0 else found + len(_END_OF_HEAD)
         limit = self._hub.settings.max_header_size
@@ -205,7 +215,13 @@ def _is_granted(hub: Hub, head: bytes) -> bool:
 _ABSOLUTE_TARGET = re.compile(r"(?:https?|wss?)://([^/?#]+)(?:(/[^#]*)|(\?[^#]*)?)", re.I)
 """A request target with a host in it (RFC 9112, section 3.2.2), as clients send it to proxies."""
 
+_ORIGIN_FORM = re.compile(r"/[!-~]*")
+"""A path (RFC 9112, section 3.2.1). What is neither this nor the form above names no host."""
+
 _METHOD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) [!-~]+ HTTP/1\.[01]\r\n")
+
+_OTHER_VERSION = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/(?!1\.[01])[1-9]\.[0-9]\r\n")
+"""The request line of another version of HTTP, such as the first bytes of HTTP/2."""
 
 
 def answer(hub: Hub, head: bytes, rest: bytes) -> Outcome:
@@ -237,6 +253,10 @@ def _decide(hub: Hub, protocol: ReplyProtocol, request: Request, rest: bytes) ->
         # Section 3.2.2: its host counts, and not that of the header.
         host = absolute[1]
         request.path = absolute[2] or f"/{absolute[3] or ''}"
+    elif request.method in ("GET", "HEAD") and not _ORIGIN_FORM.fullmatch(request.path):
+        return _refuse(
+            HTTPStatus.BAD_REQUEST, "malformed", f"The target {request.path!r} is not a path."
+        )
     # Browsers always send a Host, and the gate is there because of browsers.
     if host is not None and not hub.gate.admits_host(host):
         return _refuse(
@@ -262,7 +282,7 @@ def _decide(hub: Hub, protocol: ReplyProtocol, request: Request, rest: bytes) ->
         return Refused(response.serialize(), "malformed", text)
     response = protocol.accept(request)
     if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-        return Refused(response.serialize(), "malformed", _text_of(response))
+        return _refuse_as(response)
     if not hub.open_one():
         return _refuse_full(hub)
     notice = None
@@ -310,6 +330,10 @@ def _answer_unparsed(hub: Hub, head: bytes, error: Exception) -> Outcome:
         if method[1] not in (b"GET", b"HEAD"):
             return _page(hub, Request("/", Headers(), method[1].decode()))
         return _refuse(HTTPStatus.BAD_REQUEST, "malformed", "A request here must have no body.")
+    if _OTHER_VERSION.match(head):
+        return _refuse(
+            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "malformed", "Only HTTP/1.1 and HTTP/1.0 here."
+        )
     # Here the library would close without a response.
     response = plain_response(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
     return Refused(response.serialize(), "malformed", f"{error}: {cause}")
@@ -327,5 +351,11 @@ def _refuse_full(hub: Hub) -> Refused:
     )
 
 
-def _text_of(response: Response) -> str:
-    return " ".join(bytes(response.body).decode(errors="replace").split())
+def _refuse_as(response: Response) -> Refused:
+    """Return a refusal of the library, which repeats what the client sent, made harmless."""
+    text = printable(" ".join(bytes(response.body).decode(errors="replace").split()))
+    ours = plain_response(HTTPStatus(response.status_code), f"{text}\n")
+    for name in ("Allow", "Upgrade"):
+        if name in response.headers:
+            ours.headers[name] = response.headers[name]
+    return Refused(ours.serialize(), "malformed", text)

@@ -270,8 +270,13 @@ def test_a_head_is_refused_as_soon_as_it_is_too_large() -> None:
 
 
 def test_a_handshake_that_times_out() -> None:
-    outcome = OpeningHandshake(new_hub()).time_out()
-    assert (status(outcome), outcome.reason) == (408, "timeout")
+    for data, end in ((b"", b".\n"), (b"GET /", b".\n"), (b"HEAD / HTTP/1.1\r\n", b"\r\n\r\n")):
+        opening = OpeningHandshake(new_hub())
+        opening.receive(data)
+        outcome = opening.time_out()
+        assert isinstance(outcome, Refused)
+        assert (status(outcome), outcome.reason) == (408, "timeout")
+        assert outcome.response.endswith(end)
 
 
 @pytest.mark.parametrize("target", ["http://localhost/a?b", "HTTP://LOCALHOST:1", "ws://[::1]/?x"])
@@ -288,6 +293,47 @@ def test_the_host_of_an_absolute_target_is_checked(target: str) -> None:
     outcome = conclude(handshake("localhost", path=target))
     assert isinstance(outcome, Refused)
     assert outcome.reason == "host"
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://evil.example/#x", "http:///", "ftp://localhost/", "localhost:8765", "*", "/\x1b[31m"],
+)
+def test_a_target_that_is_neither_a_path_nor_a_url_of_ours(target: str) -> None:
+    """It may name another host in a way that the gate does not see."""
+    for data in (handshake("localhost", path=target), f"GET {target} HTTP/1.1\r\n\r\n".encode()):
+        outcome = conclude(data)
+        assert isinstance(outcome, Refused)
+        assert status(outcome) == 400
+        assert b"\x1b" not in outcome.response
+
+
+def test_an_empty_line_before_a_request_is_ignored() -> None:
+    """As servers should (RFC 9112, section 2.2), wherever what came is cut."""
+    data = b"\r\n" + handshake()
+    for cut in range(len(data)):
+        opening = OpeningHandshake(new_hub())
+        assert opening.receive(data[:cut]) is None
+        assert isinstance(opening.receive(data[cut:]), Accepted)
+
+
+@pytest.mark.parametrize(
+    "data", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/3.0\r\nHost: localhost\r\n\r\n"]
+)
+def test_another_version_of_http(data: bytes) -> None:
+    assert status(conclude(data)) == 505
+
+
+@pytest.mark.parametrize(
+    "name", ["Upgrade: websocket, ", "Connection: ", "Sec-WebSocket-Protocol: "]
+)
+def test_a_refusal_repeats_nothing_that_a_terminal_obeys(name: str) -> None:
+    """U+009B begins an escape sequence."""
+    outcome = conclude(handshake("localhost", name + "\x9b31m").replace(b"\xc2", b""))
+    assert isinstance(outcome, Refused)
+    body = outcome.response.partition(b"\r\n\r\n")[2].decode()
+    assert body.endswith("\n")
+    assert body[:-1].isprintable()
 
 
 @pytest.mark.parametrize("offer", ["h2c", "h2c, HTTP/2.0", "TLS/1.0"])
