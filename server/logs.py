@@ -27,6 +27,10 @@ QUEUE_SIZE = 10_000
 """Lines that wait for a reader of standard error: the refusals of a burst of clients, in a few
 MiB. Further lines are counted and dropped."""
 
+LONGEST_TEXT = 500
+"""Characters of a message that are logged. A peer chooses how long its headers are, and a queue of
+whole ones could hold gigabytes."""
+
 STOP_TIMEOUT = 1.0
 """Seconds that the end of the process waits for a reader: enough for one that is only slow."""
 
@@ -166,7 +170,10 @@ class _DroppingHandler(QueueHandler):
     dropped = 0
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Leave the formatting to the thread: what is logged here does not change later."""
+        """Keep the text alone, and no more of it than fits a line."""
+        text = record.getMessage()
+        record.msg = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+        record.args = None
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:

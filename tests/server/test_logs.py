@@ -3,12 +3,13 @@
 import contextlib
 import json
 import logging
+import queue
 import re
 from collections.abc import Iterator
 
 import pytest
 
-from server.logs import _JSONFormatter, _TextFormatter
+from server.logs import LONGEST_TEXT, _DroppingHandler, _JSONFormatter, _TextFormatter
 from tests.server.raw import CLOSE, TEXT, RawClient, frame, handshake
 from tests.server.running import Running, running
 
@@ -26,6 +27,18 @@ def test_a_record_with_any_character_is_one_printable_line(
     assert line.isprintable(), line
     if isinstance(formatter, _JSONFormatter):
         assert json.loads(line)["message"].isprintable()
+
+
+@pytest.mark.parametrize("size", [LONGEST_TEXT, LONGEST_TEXT + 1, 10**6])
+def test_no_more_of_a_text_waits_than_fits_a_line(size: int) -> None:
+    """A peer chooses how long its headers are, and nobody may be reading the log."""
+    waiting: queue.Queue[logging.LogRecord] = queue.Queue()
+    record = logging.makeLogRecord({"msg": "%s", "args": ("%" * size,)})
+    _DroppingHandler(waiting).handle(record)
+    kept = waiting.get_nowait()
+    more = "..." if size > LONGEST_TEXT else ""
+    assert kept.getMessage() == "%" * LONGEST_TEXT + more
+    assert not kept.args
 
 
 PLACES = {
