@@ -198,8 +198,12 @@ def _bind_unix(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(str(path))
+        # At once: another server that starts takes a socket which nobody answers for a dead one's.
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
+        if path.is_dir():
+            raise ListenError(f"{path} is a directory; choose another path") from None
         if error.errno == errno.EADDRINUSE:
             raise ListenError(f"{path} already exists; remove it or choose another path") from None
         raise ListenError(f"cannot listen on {path}: {_reason(error)}") from None

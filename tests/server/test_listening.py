@@ -62,6 +62,25 @@ def test_the_file_of_another_server_is_not_removed(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_server_that_starts_does_not_lose_its_unix_socket(tmp_path: Path) -> None:
+    """To another one that starts at the same time: nobody answers at either yet."""
+    path = tmp_path / "socket"
+    first = listen(Settings(unix=path))
+    with pytest.raises(ListenError, match="already exists"):
+        listen(Settings(unix=path))
+    first.close()
+
+
+@pytest.mark.parametrize("name", ["", "folder"])
+def test_a_folder_is_no_place_for_a_unix_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ListenError, match="is a directory"):
+        listen(Settings(unix=Path(name)))
+
+
 def test_a_server_that_stops_gives_its_unix_socket_away_at_once(tmp_path: Path) -> None:
     """A new server is reached at the same path while the old one still closes its connections."""
     path = tmp_path / "socket"
