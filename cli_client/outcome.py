@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import math
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -13,7 +15,7 @@ from cli_client.reports.checks import Check
 from cli_client.reports.wording import printable
 from cli_client.secrets import conceal, hide
 from cli_client.settings import Settings
-from cli_client.spread.output import is_taken
+from cli_client.spread.output import write
 
 if TYPE_CHECKING:
     from cli_client.ledger.result import Result
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["INTERRUPTED", "SOME_WRONG", "Outcome", "discard_output", "reason"]
 
 PATIENCE = 0.2
-"""Seconds that a reader has, after Ctrl-C, for the report and for the count."""
+"""Seconds for which a reader may take nothing, after Ctrl-C, before it is told no more."""
+
+PATIENCE_AT_END = 2.0
+"""The same after a run that --max-time bounds."""
 
 STANDARD_OUTPUT = Path("-")
 
@@ -58,20 +63,19 @@ class Outcome:
             kind = "bar" if alone else "none"
         return make_progress(kind, settings.messages, settings.duration)
 
-    def fail(self, message: str, report: "Report | None" = None) -> int:
+    def fail(self, message: str, report: "Report | None" = None, patience: float = math.inf) -> int:
         """Say what went wrong with the run as a whole, and return the exit status."""
-        with contextlib.suppress(OSError):  # whoever would read it is gone
-            if self.progress == "json":
-                from cli_client.progress import print_event
+        line = printable(message)
+        if self.progress == "json":
+            from cli_client.progress import event_line
 
-                extra = {} if report is None else {"report": report}
-                print_event("error", message=message, **extra)
-            else:
-                print(printable(message), file=sys.stderr)
+            line = event_line("error", message=message, **({"report": report} if report else {}))
+        with contextlib.suppress(OSError):  # whoever would read it is gone
+            _say(sys.stderr, line, patience)
         return SOME_WRONG
 
     def deliver(self, settings: Settings, result: "Result", started_at: str) -> int:
-        """Judge, show and write what a run left, and return the exit status.
+        """Judge, write and show what a run left, and return the exit status.
 
         Args:
             settings: The settings of the run.
@@ -82,71 +86,70 @@ class Outcome:
 
         report = make_report(settings, result, started_at, self.checks)
         status = ALL_RIGHT if report["verdict"] in ("pass", "recovered") else SOME_WRONG
-        hurry = result.interrupted
+        patience = math.inf if settings.max_time is None else PATIENCE_AT_END
+        if result.interrupted:
+            patience = PATIENCE
+        # First, since whoever reads what is shown may take none of it.
+        troubles = [*result.unwritten, *self._write(report)]
         connected = result.opened or not result.unopened
         if not connected:
             # Nothing else happened than what this says.
             unopened = hide(result.unopened, settings.variables)
-            self.fail(conceal(unopened, settings.given_secrets()), report)
-        elif not hurry or _is_read(sys.stderr):
+            self.fail(conceal(unopened, settings.given_secrets()), report, patience)
+        else:
             with contextlib.suppress(OSError):
-                self._show(report)
-        for message in result.unwritten:
-            status = self.fail(message)
-        if not self._write(report):
-            status = SOME_WRONG
-        if (connected or self.prints_report) and (not hurry or _is_read(sys.stdout)):
-            status = self._print_last(report) or status
-        return INTERRUPTED if hurry else status
+                self._show(report, patience)
+        for message in troubles:
+            status = self.fail(message, patience=patience)
+        if connected or self.prints_report:
+            status = self._print_last(report, patience) or status
+        return INTERRUPTED if result.interrupted else status
 
-    def _print_last(self, report: "Report") -> int:
+    def _print_last(self, report: "Report", patience: float) -> int:
         """Print the last line of standard output, and return the exit status of that."""
+        line = json.dumps(report) if self.prints_report else str(report["ledger"]["verified"])
         try:
-            print(
-                json.dumps(report) if self.prints_report else report["ledger"]["verified"],
-                flush=True,
-            )
+            taken = _say(sys.stdout, line, patience)
         except BrokenPipeError:
             discard_output()
             return SOME_WRONG
         except OSError as error:
             discard_output()
-            return self.fail(f"cannot write the count: {reason(error)}")
-        return ALL_RIGHT
+            return self.fail(f"cannot write the count: {reason(error)}", patience=patience)
+        return ALL_RIGHT if taken else SOME_WRONG
 
-    def _show(self, report: "Report") -> None:
+    def _show(self, report: "Report", patience: float) -> None:
         if self.progress == "json":
-            from cli_client.progress import print_event
+            from cli_client.progress import event_line
 
-            print_event("report", **report)
+            _say(sys.stderr, event_line("report", **report), patience)
             return
         from cli_client.reports.summary import summary
 
         terminal = sys.stderr.isatty()
         colour = _has_control(sys.stderr) and not os.environ.get("NO_COLOR")
         encoding = sys.stderr.encoding or "ascii"
-        print(summary(report, colour, encoding=encoding, wrap=terminal), file=sys.stderr)
+        text = summary(report, colour, encoding=encoding, wrap=terminal)
+        _say(sys.stderr, text, patience)
 
-    def _write(self, report: "Report") -> bool:
-        """Write the files that were asked for, and return whether that went well."""
-        written = True
+    def _write(self, report: "Report") -> Iterator[str]:
+        """Write the files that were asked for, and yield what went wrong with that."""
         if self.ledger is not None and report["ledger"]["never_sent"]:
             from cli_client.ledger.file import never_sent_line
 
-            written &= self._save(self.ledger, never_sent_line(report["ledger"]["never_sent"]), "a")
+            yield from _save(self.ledger, never_sent_line(report["ledger"]["never_sent"]), "a")
         for kind, path in self.files.items():
             if path is not None and path != STANDARD_OUTPUT:
-                written &= self._save(path, _maker(kind)(report))
-        return written
+                yield from _save(path, _maker(kind)(report), "w")
 
-    def _save(self, path: Path, text: str, mode: str = "w") -> bool:
-        try:
-            with path.open(mode, encoding="utf-8") as file:
-                file.write(text)
-        except OSError as error:
-            self.fail(f"cannot write {path}: {reason(error)}")
-            return False
-        return True
+
+def _save(path: Path, text: str, mode: str) -> Iterator[str]:
+    """Write a file, and yield why it could not be written if so."""
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        yield f"cannot write {path}: {reason(error)}"
 
 
 def _maker(kind: str) -> "Callable[[Report], str]":
@@ -167,9 +170,21 @@ def _has_control(file: TextIO) -> bool:
     return file.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _is_read(file: TextIO) -> bool:
-    """Return whether somebody reads a file: after Ctrl-C nobody is waited for."""
-    return sys.platform == "win32" or is_taken(file.fileno(), PATIENCE)
+def _say(file: TextIO, text: str, patience: float) -> bool:
+    """Print a text, and return whether all of it was taken.
+
+    Args:
+        file: Standard output, or standard error.
+        text: The text.
+        patience: Seconds for which its reader may take nothing.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    file.flush()
+    until = time.monotonic() + patience
+    data = f"{text}\n".encode(file.encoding, file.errors or "strict")
+    return write(file.fileno(), data, lambda: time.monotonic() < until)
 
 
 def reason(error: OSError) -> str:

@@ -1,15 +1,19 @@
 """The progress of a run, on standard error: a bar for people, lines of JSON for programs."""
 
+import contextlib
 import json
 import sys
 from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 from cli_client.ledger.latency import interval_summary
 from cli_client.ledger.timeline import Standing
 from cli_client.reports.wording import milliseconds, plural, rate
+from cli_client.spread.output import is_taken
 
-__all__ = ["Progress", "make_progress", "print_event"]
+__all__ = ["Progress", "event_line", "make_progress"]
 
 LATELY = 10
 """The standings from which the bar's rate and latencies are: those of about a second."""
@@ -85,6 +89,41 @@ class Bar:
         self._progress.stop()
 
 
+class Patient:
+    """Shows a run to whoever may be slow to read, or leave: neither holds the run up.
+
+    Args:
+        progress: What shows it.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._recent: Counter[int] = Counter()
+        self._is_read = True
+
+    def show(self, standing: Standing) -> None:
+        """Show the run as it stands, if that is taken at once; else it is part of the next."""
+        self._recent += standing.recent
+        if not self._is_read or not is_taken(sys.stderr.fileno(), 0):
+            return
+        shown, self._recent = replace(standing, recent=self._recent), Counter()
+        with self._noting_end():
+            self._progress.show(shown)
+
+    def finish(self) -> None:
+        """Remove what was shown."""
+        if is_taken(sys.stderr.fileno(), 0):
+            with self._noting_end():
+                self._progress.finish()
+
+    @contextlib.contextmanager
+    def _noting_end(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:  # nobody reads it any more
+            self._is_read = False
+
+
 class JSONLines:
     """One object a line: progress while the run lasts, then the report or the error."""
 
@@ -101,7 +140,7 @@ class JSONLines:
         answered = max(0, standing.answered - self._before.answered)
         seconds = standing.elapsed - self._before.elapsed
         self._before = standing
-        print_event(
+        line = event_line(
             "progress",
             elapsed_s=standing.elapsed,
             sent=standing.sent,
@@ -115,20 +154,21 @@ class JSONLines:
             p99_ms=latency["p99"],
             max_ms=latency["max"],
         )
+        print(line, file=sys.stderr, flush=True)
 
     def finish(self) -> None:
         """Remove nothing."""
 
 
-def print_event(event: str, **fields: Any) -> None:
-    """Print an event as one line of JSON on standard error."""
-    print(json.dumps({"event": event, **fields}), file=sys.stderr, flush=True)
+def event_line(event: str, **fields: Any) -> str:
+    """Return an event as one line of JSON."""
+    return json.dumps({"event": event, **fields})
 
 
 def make_progress(kind: str, total: int | None, duration: float | None) -> Progress:
     """Return what shows the progress in this way: bar, json or none."""
     if kind == "json":
-        return JSONLines()
+        return Patient(JSONLines())
     if kind == "bar":
-        return Bar(total, duration)
+        return Patient(Bar(total, duration))
     return NoProgress()

@@ -137,6 +137,7 @@ class Run:
             random or Random(),
         )
         self._stalls: list[Stall] = []
+        self._began = 0.0
         self._interrupted = False
         self._abandoned = False
         self._why_over = ""
@@ -167,7 +168,8 @@ class Run:
         self._loop_watch.start()
         with self._handling_signals():
             try:
-                self._start_task("watch", self._keep_watch(self._clock()))
+                self._began = self._clock()
+                self._start_task("watch", self._keep_watch())
                 self._start_task("course", self._take_course())
                 await self._over.wait()
             finally:
@@ -194,7 +196,12 @@ class Run:
         nobody from ending the run.
         """
         self._watch_once()
-        return not self._interrupted
+        return not (self._interrupted or self.is_out_of_time())
+
+    def is_out_of_time(self) -> bool:
+        """Return whether the run has taken all the time that it may."""
+        max_time = self._settings.max_time
+        return max_time is not None and self._clock() - self._began >= max_time
 
     # The course of a run: each of these is a task.
 
@@ -227,16 +234,15 @@ class Run:
             # Nothing else happens yet, and this takes two grains at most.
             time.sleep(max(0.0, min(2 * TIMER_GRAIN, turn - self._clock())))  # noqa: ASYNC251
 
-    async def _keep_watch(self, began: float) -> None:
+    async def _keep_watch(self) -> None:
         """Look at the run now and then: its progress, its time, its silent connections."""
-        max_time = self._settings.max_time
         while True:
             await asyncio.sleep(WATCH_INTERVAL)
             self._watch_once()
             if self._over.is_set():
                 continue
-            if max_time is not None and self._clock() - began >= max_time:
-                self._end_early(f"--max-time {max_time:g} s was over")
+            if self.is_out_of_time():
+                self._end_early(f"--max-time {self._settings.max_time:g} s was over")
             if self._stopwatch.running:
                 self._fleet.check_timeouts()
                 self._check_duration()
@@ -342,7 +348,9 @@ class Run:
             return
         started = self._stopwatch.started
         owed = self._supply.owed if self._pace is not None else 0
-        self._stalls.append(Stall(begin - started, end - begin, self._fleet.in_flight + owed))
+        self._stalls.append(
+            Stall(max(0.0, begin - started), end - begin, self._fleet.in_flight + owed)
+        )
         if len(self._stalls) > MOST_STALLS:
             self._stalls.remove(min(self._stalls, key=lambda stall: stall.length))
         self._ledger.note_stall(end)

@@ -58,6 +58,7 @@ def run_share(
     try:
         run = Run(settings, output.show, watch, share, note)
         output.go_on = run.goes_on
+        output.is_out_of_time = run.is_out_of_time
         result = run()
     finally:
         if ledger_file is not None:

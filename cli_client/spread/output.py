@@ -12,7 +12,7 @@ from wire.text import printable
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Lock
 
-__all__ = ["Output", "is_taken"]
+__all__ = ["Output", "is_taken", "write"]
 
 PATIENCE = 0.1
 """Seconds from one look at a full pipe to the next."""
@@ -33,6 +33,8 @@ class Output:
     def __init__(self, quiet: bool, lock: "Lock | None" = None) -> None:
         self.go_on: Callable[[], bool] = lambda: True
         """Called while nobody reads; returns whether to wait any longer."""
+        self.is_out_of_time: Callable[[], bool] = lambda: False
+        """Returns whether the run has taken all the time that it may."""
         self.trouble = ""
         """Why the responses could not be written, in words; empty if they could."""
         self.reader_is_gone = False
@@ -41,7 +43,6 @@ class Output:
         self._lock = lock
         if not quiet:
             self._descriptor = sys.stdout.fileno()
-            self._may_block = _may_block(self._descriptor)
 
     def show(self, replies: list[bytes]) -> None:
         """Print the replies of one read; nothing more once that has failed."""
@@ -62,6 +63,7 @@ class Output:
             return
         while not self._lock.acquire(timeout=PATIENCE):
             if not self.go_on():
+                self._give_up()
                 return
         try:
             self._write(lines)
@@ -69,15 +71,36 @@ class Output:
             self._lock.release()
 
     def _write(self, lines: bytes) -> None:
-        rest = memoryview(lines)
-        while rest:
-            while self._may_block and not is_taken(self._descriptor, PATIENCE):
-                if not self.go_on():
-                    self._quiet = True  # or half a line would be followed by another
-                    return
-            # Of a pipe that is called writable no more than this is known to fit.
-            size = select.PIPE_BUF if self._may_block else len(rest)
-            rest = rest[os.write(self._descriptor, rest[:size]) :]
+        if not write(self._descriptor, lines, self.go_on):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._quiet = True  # or half a line would be followed by another
+        if self.is_out_of_time():
+            self.trouble = "the responses were not all printed: their reader takes none"
+
+
+def write(descriptor: int, data: bytes, go_on: Callable[[], bool]) -> bool:
+    """Write to a file whose reader may be slow, and return whether all of it was taken.
+
+    Args:
+        descriptor: That of the file.
+        data: What to write.
+        go_on: Called now and then while the reader takes nothing; returns whether to wait.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    may_block = _may_block(descriptor)
+    rest = memoryview(data)
+    while rest:
+        while may_block and not is_taken(descriptor, PATIENCE):
+            if not go_on():
+                return False
+        # Of a pipe that is called writable no more than this is known to fit.
+        size = select.PIPE_BUF if may_block else len(rest)
+        rest = rest[os.write(descriptor, rest[:size]) :]
+    return True
 
 
 def _shown(replies: list[bytes]) -> list[bytes]:
@@ -95,4 +118,4 @@ def _may_block(descriptor: int) -> bool:
 
 def is_taken(descriptor: int, patience: float) -> bool:
     """Return whether a file takes a few more bytes within this number of seconds."""
-    return bool(select.select([], [descriptor], [], patience)[1])
+    return not _may_block(descriptor) or bool(select.select([], [descriptor], [], patience)[1])
