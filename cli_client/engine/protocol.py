@@ -14,7 +14,7 @@ import io
 import os
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import ProtocolError
+from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
@@ -32,6 +32,10 @@ SHORT_LIMIT = 126
 
 LARGEST_REPLY = 4 * LARGEST_REQUEST
 """Bytes of the largest reply that is taken in."""
+
+LONGEST = 2**63 - 1
+"""Bytes of the longest frame that there can be: of a length in 8 bytes "the most significant bit
+MUST be 0" (section 5.2)."""
 
 KEY_SIZE = 4
 
@@ -109,6 +113,9 @@ class RequestProtocol(ClientProtocol):
         if self.state is not CONNECTING and self.parser_exc is None:
             self._begun += data if self.close_rcvd else data[: 2 - len(self._begun)]
         self.receive_data(data)
+        error = self.parser_exc
+        if isinstance(error, PayloadTooBig) and (getattr(error, "size", None) or 0) > LONGEST:
+            self.parser_exc = ProtocolError("a length whose most significant bit is not 0")
         if self.parser_exc is None:
             try:
                 self._check_begun()

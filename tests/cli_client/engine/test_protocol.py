@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.exceptions import ProtocolError
+from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import CLOSING, OPEN
 from websockets.server import ServerProtocol
@@ -129,6 +129,23 @@ def test_a_breach_is_seen_before_its_frame_is_complete(before: bytes, begun: byt
     assert isinstance(client.parser_exc, ProtocolError)
     assert client.close_sent is not None
     assert client.close_sent.code == CloseCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("opcode", [b"\x81", b"\x82", b"\x01"])
+@pytest.mark.parametrize("length", [2**63, 2**64 - 1, 2**63 + 5])
+def test_a_length_with_its_top_bit_set_is_a_breach(opcode: bytes, length: int) -> None:
+    client, _ = connected()
+    stream = opcode + b"\x7f" + length.to_bytes(8, "big")
+    client.receive(stream[:5])
+    client.receive(stream[5:])
+    assert isinstance(client.parser_exc, ProtocolError)
+    assert client.state is CLOSING
+
+
+def test_a_message_that_is_too_big_is_no_breach() -> None:
+    client, _ = connected()
+    client.receive(b"\x81\x7f" + (2**63 - 1).to_bytes(8, "big"))
+    assert isinstance(client.parser_exc, PayloadTooBig)
 
 
 def test_a_breach_right_behind_the_handshake_is_seen() -> None:
