@@ -2,11 +2,18 @@
 
 import contextlib
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable
 
-__all__ = ["call_at_end_of_file", "open_standard_streams", "raise_limit", "stop_signals"]
+__all__ = [
+    "call_at_end_of_file",
+    "has_ended",
+    "open_standard_streams",
+    "raise_limit",
+    "stop_signals",
+]
 
 
 def open_standard_streams() -> None:
@@ -30,12 +37,20 @@ def call_at_end_of_file(descriptor: int, on_end: Callable[[], object]) -> None:
 
     def read_to_end() -> None:
         with contextlib.suppress(OSError):
-            while os.read(descriptor, 4096):
-                pass
+            while not has_ended(descriptor):
+                select.select([descriptor], [], [])
         with contextlib.suppress(RuntimeError):  # the event loop has ended before
             on_end()
 
     threading.Thread(target=read_to_end, daemon=True).start()
+
+
+def has_ended(descriptor: int) -> bool:
+    """Read from a file, and tell whether that was its end."""
+    try:
+        return not os.read(descriptor, 4096)
+    except BlockingIOError:  # who shares it with the server may have made it so
+        return False
 
 
 def raise_limit() -> None:

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import queue
+import select
 import signal
 import threading
 import time
@@ -22,6 +23,8 @@ from logging.handlers import QueueHandler
 from wire.text import printable
 
 __all__ = ["log_to_stderr", "logging_to_stderr"]
+
+STDERR = 2
 
 QUEUE_SIZE = 10_000
 """Lines that wait for a reader of standard error: the refusals of a burst of clients, in a few
@@ -79,9 +82,15 @@ def _formatter(as_json: bool) -> logging.Formatter:
 
 
 def _write(line: str) -> None:
-    """Write a line with one system call."""
+    """Write a line, at best with one system call."""
+    data = f"{line}\n".encode(errors="backslashreplace")
     with contextlib.suppress(OSError):  # the reader has gone
-        os.write(2, f"{line}\n".encode(errors="backslashreplace"))
+        while data:
+            try:
+                data = data[os.write(STDERR, data) :]
+            except BlockingIOError:
+                # Who shares standard error with the server may have made it so.
+                select.select([], [STDERR], [])
 
 
 class _Writer:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.raw import RawClient
+from wire.address import find_announced_url
 from wire.exchange import check_reply
 
 
@@ -122,6 +123,44 @@ def test_stop_on_eof_needs_standard_input() -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "--stop-on-eof" in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_standard_input_that_does_not_block(workers: str) -> None:
+    """That nothing has come yet is not its end."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    command = [sys.executable, "-m", "server", "--port", "0", "--stop-on-eof"]
+    with subprocess.Popen(
+        [*command, "--workers", workers], stdin=reading, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stderr is not None
+        url = find_announced_url(server.stderr.readline())
+        assert url is not None
+        os.write(writing, b"not the end")
+        with RawClient(url) as client:
+            check_reply(b"Request 1", client.open().ask("Request 1").encode())
+            # It would have stopped before this client came.
+            check_reply(b"Request 2", client.ask("Request 2").encode())
+            os.close(writing)
+            client.close_in_turn()
+        assert server.wait(20) == 0
+    os.close(reading)
+
+
+def test_a_standard_error_that_does_not_block() -> None:
+    """What does not fit into it waits for a reader, as it does where it blocks."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    lines = [f"{number}{'x' * 3000}" for number in range(100)]
+    code = (
+        "import logging\nfrom server.logs import logging_to_stderr\n"
+        "with logging_to_stderr(logging.INFO, as_json=False) as say:\n"
+        "    for number in range(100): say(f\"{number}{'x' * 3000}\")\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stderr=writing), open(reading) as log:
+        os.close(writing)
+        assert log.read().splitlines() == lines
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
