@@ -32,6 +32,10 @@ MANY = 1024
 """Messages in one read, above which the event loop has its turn before the next read. uvloop reads
 up to 32 times in a turn, 256 KB each time: a flood of short messages would take seconds."""
 
+SLICE = 2**14
+"""Bytes of a read that are taken in before it is asked whether the run goes on: those of a flood of
+short messages take a twentieth of a second, and a whole read would take one."""
+
 IDLE = 1.0
 """Seconds without a request or a reply after which a connection that ends is called idle."""
 
@@ -411,26 +415,19 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand over the messages of one read."""
         now = self._watch.beat()
-        if self._brake.pulled or self._deaf:
-            self._deaf = True
-            return
-        protocol = self._protocol
-        replies = protocol.receive(data)
-        if not self.opened.done():
-            self._finish_handshake(now)
-        if len(replies) > MANY:
-            self._pause_reading()
-        if replies and not self.introduced.done():
-            replies = self._introduce(replies, now)
-        if replies:
-            self._on_messages(self, replies, now)
+        if len(data) <= SLICE:
+            count = self._receive(data, now)
         else:
+            count = 0
+            for start in range(0, len(data), SLICE):
+                count += self._receive(data[start : start + SLICE], now)
+                self._watch.beat()
+        if count > MANY:
+            self._pause_reading()
+        if not count:
             # A part of a message: whole ones that answer nothing must not keep the run waiting.
             self._bytes += len(data)
             self._bytes_at = now
-            self._flush()
-        if protocol.close_rcvd is not None or protocol.parser_exc is not None:
-            self._end(now)
 
     def eof_received(self) -> bool:
         """Take the server's end of the connection for the end of it."""
@@ -462,6 +459,29 @@ class Connection(asyncio.Protocol):
         self._lost.set_result(None)
 
     # The rest.
+
+    def _receive(self, data: bytes, now: float) -> int:
+        """Hand over the messages of one read, or of a slice of it, and return how many there are.
+
+        Nothing is taken in any more once the brake has been pulled.
+        """
+        if self._brake.pulled or self._deaf:
+            self._deaf = True
+            return 0
+        protocol = self._protocol
+        replies = protocol.receive(data)
+        count = len(replies)
+        if not self.opened.done():
+            self._finish_handshake(now)
+        if replies and not self.introduced.done():
+            replies = self._introduce(replies, now)
+        if replies:
+            self._on_messages(self, replies, now)
+        else:
+            self._flush()
+        if protocol.close_rcvd is not None or protocol.parser_exc is not None:
+            self._end(now)
+        return count
 
     def _pause_reading(self) -> None:
         """Read nothing more in this turn of the event loop."""
