@@ -274,6 +274,20 @@ class Connection(asyncio.Protocol):
             self._moved_at = now
         self._measured_at, self._bytes_measured, self._unsent_measured = now, self._bytes, unsent
 
+    def give_way(self) -> None:
+        """Read nothing more in this turn of the event loop."""
+        transport = self._transport
+        assert transport is not None
+        if transport.is_closing():
+            return
+        transport.pause_reading()
+
+        def resume() -> None:
+            if not transport.is_closing():
+                transport.resume_reading()
+
+        asyncio.get_running_loop().call_soon(resume)
+
     def stop(self) -> None:
         """Send no more requests."""
         self._sending = False
@@ -423,7 +437,7 @@ class Connection(asyncio.Protocol):
                 count += self._receive(data[start : start + SLICE], now)
                 self._watch.beat()
         if count > MANY:
-            self._pause_reading()
+            self.give_way()
         if not count:
             # A part of a message: whole ones that answer nothing must not keep the run waiting.
             self._bytes += len(data)
@@ -482,20 +496,6 @@ class Connection(asyncio.Protocol):
         if protocol.close_rcvd is not None or protocol.parser_exc is not None:
             self._end(now)
         return count
-
-    def _pause_reading(self) -> None:
-        """Read nothing more in this turn of the event loop."""
-        transport = self._transport
-        assert transport is not None
-        if transport.is_closing():
-            return
-        transport.pause_reading()
-
-        def resume() -> None:
-            if not transport.is_closing():
-                transport.resume_reading()
-
-        asyncio.get_running_loop().call_soon(resume)
 
     def _finish_handshake(self, now: float) -> None:
         if self._protocol.handshake_exc is not None:

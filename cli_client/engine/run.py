@@ -102,7 +102,7 @@ class Run:
         self._pace = Pace(settings.rate, settings.ramp, share) if settings.rate else None
         self._schedule_lag = Latencies() if self._pace else None
         self._stopwatch = StopWatch(clock)
-        self._loop_watch = LoopWatch(clock, self._note_stall, self._watch_once)
+        self._loop_watch = LoopWatch(clock, self._note_stall, self._relieve)
         self._brake = Brake()
         self._ledger = Ledger(
             amount_due(self._source, self._pace, settings.duration),
@@ -341,6 +341,11 @@ class Run:
         """Tell how far the run is, and hear whether it is to go on."""
         if not self._watch(self._timeline.note(self._stopwatch.elapsed)) and not self._interrupted:
             self._interrupt()
+
+    def _relieve(self) -> None:
+        """Hear whether the run is to go on, though the event loop is too busy for its timers."""
+        self._watch_once()
+        self._fleet.give_way()
 
     def _note_stall(self, begin: float, end: float) -> None:
         """Take down that this process stood still, and how many requests that touched."""
