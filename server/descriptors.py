@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 __all__ = [
     "call_at_end_of_file",
-    "has_ended",
     "open_standard_streams",
     "raise_limit",
     "stop_signals",
@@ -37,20 +36,17 @@ def call_at_end_of_file(descriptor: int, on_end: Callable[[], object]) -> None:
 
     def read_to_end() -> None:
         with contextlib.suppress(OSError):
-            while not has_ended(descriptor):
-                select.select([descriptor], [], [])
+            while True:
+                try:
+                    if not os.read(descriptor, 4096):
+                        break
+                except BlockingIOError:
+                    # Who shares the file with the server may have made it so.
+                    select.select([descriptor], [], [])
         with contextlib.suppress(RuntimeError):  # the event loop has ended before
             on_end()
 
     threading.Thread(target=read_to_end, daemon=True).start()
-
-
-def has_ended(descriptor: int) -> bool:
-    """Read from a file, and tell whether that was its end."""
-    try:
-        return not os.read(descriptor, 4096)
-    except BlockingIOError:  # who shares it with the server may have made it so
-        return False
 
 
 def raise_limit() -> None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from server.descriptors import has_ended, stop_signals
+from server.descriptors import stop_signals
 
 __all__ = ["run_workers"]
 
@@ -187,6 +187,8 @@ class _Parent:
 def _has_ended(descriptor: int) -> bool:
     """Read from a file, and tell whether that was its end."""
     try:
-        return has_ended(descriptor)
+        return not os.read(descriptor, 4096)
+    except BlockingIOError:
+        return False
     except OSError:  # a terminal that is gone
         return True
