@@ -10,6 +10,7 @@ beside it.
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple
 
 from cli_client.ledger.expectation import Key, WrongReplyError
@@ -124,7 +125,10 @@ class Lane:
 
         None once they are found by key.
         """
-        return [] if self._queue is None else [*islice(self._queue, count)]
+        queue = self._queue
+        if queue is None:
+            return []
+        return [*queue] if len(queue) <= count else [*islice(queue, count)]
 
     def take_in_order(self, requests: list[Request]) -> None:
         """Take these requests, the next in order, for answered: their replies are right."""
@@ -135,7 +139,7 @@ class Lane:
         else:
             for _ in requests:
                 queue.popleft()
-        self._answered.extend([request.payload for request in requests])
+        self._answered.extend(map(_payload_of, requests))
         if self.resent:
             self.resent -= sum(request.attempt > 1 for request in requests)
         self._has_verified = True
@@ -419,6 +423,8 @@ class _Held(NamedTuple):
     sent: int
     """The serial number of the first request that was sent after it came."""
 
+
+_payload_of = attrgetter("payload")
 
 _Right = tuple[Request, bytes, int]
 """A request, its right reply, and the number in it."""
