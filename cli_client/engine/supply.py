@@ -169,6 +169,10 @@ class Supply:
             if not new:
                 break
             pace = self._pace
+            if pace is None and not isinstance(lane, KeyedLane):
+                # As in most runs: none has a time or a key of its own.
+                requests = [Request(number, payload, now, now) for number, payload in new]
+                break
             places = range(first, first + len(new))
             dues = repeat(now) if pace is None else [started + pace.due(place) for place in places]
             keys = self._keys(new, lane, others) if isinstance(lane, KeyedLane) else repeat(None)
