@@ -4,6 +4,7 @@ import asyncio
 from ssl import SSLContext
 
 from websockets.asyncio.client import HTTPProxyConnection
+from websockets.exceptions import InvalidProxyMessage
 from websockets.proxy import Proxy
 from websockets.uri import WebSocketURI
 
@@ -31,6 +32,10 @@ async def open_tunnel(proxy: Proxy, uri: WebSocketURI, ssl: SSLContext | None) -
     )
     try:
         await request.response
+        # Nothing has been sent through the tunnel that could have an answer, and what is behind the
+        # proxy's own must not get lost.
+        if behind := len(request.reader.buffer):
+            raise InvalidProxyMessage(f"it sent more than its answer to CONNECT ({behind} B)")
     except BaseException:
         transport.abort()
         raise

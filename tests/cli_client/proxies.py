@@ -3,19 +3,22 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.contextmanager
-def http_proxy(status: str = "200 OK") -> Iterator[tuple[str, list[str]]]:
-    """A proxy for CONNECT, and the requests that it gets."""
+def http_proxy(
+    status: str = "200 OK", behind: Sequence[bytes] = ()
+) -> Iterator[tuple[str, list[str]]]:
+    """A proxy for CONNECT, and the requests that it gets; with what it sends behind its answers."""
     heads: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        writer.write(f"HTTP/1.1 {status}\r\n\r\n".encode())
+        more = behind[len(heads) - 1] if len(heads) <= len(behind) else b""
+        writer.write(f"HTTP/1.1 {status}\r\n\r\n".encode() + more)
         if status.startswith("200"):
             host, _, port = heads[-1].split()[1].rpartition(":")
             await _join(reader, writer, host, int(port))

@@ -150,6 +150,16 @@ def test_a_proxy_that_closes_without_an_answer_is_one_line(scheme: str, server_u
     assert "clos" in line
 
 
+def test_bytes_behind_the_answer_of_a_proxy_are_a_failed_handshake(server_url: str) -> None:
+    with http_proxy(behind=[b"", b"hello"]) as (proxy, heads):
+        done = report(server_url, "-n", 100, "-x", proxy, "-c", 2)
+    assert (done.report["verdict"], done.report["ledger"]["verified"]) == ("recovered", 100)
+    assert done.report["handshakes"]["failures"] == [
+        {"phase": "proxy", "reason": "it sent more than its answer to CONNECT (5 B)", "count": 1}
+    ]
+    assert len(heads) == 3
+
+
 def test_a_proxy_that_is_not_there(server_url: str, unused_port: int) -> None:
     done = send(server_url, "-n", 1, "-x", f"http://127.0.0.1:{unused_port}")
     assert done.stderr == (
