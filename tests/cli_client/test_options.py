@@ -1,6 +1,8 @@
 """The command line: which ones are refused, and with which line."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -114,3 +116,12 @@ def test_a_shell_is_offered_what_may_come(words: str, offered: list[str]) -> Non
     }
     done = send(env={**os.environ, **completing})
     assert sorted(line.partition(",")[2] for line in done.stdout.splitlines()) == offered
+
+
+def test_the_help_loads_nothing_that_only_a_run_needs() -> None:
+    """With it, the help would take twice as long."""
+    code = "import sys, cli_client.__main__; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    costly = {"asyncio", "email.message", "importlib.metadata", "msgspec", "ssl", "websockets"}
+    assert costly & {*done.stdout.split()} == set()
