@@ -36,6 +36,10 @@ SLICE = 2**14
 """Bytes of a read that are taken in before it is asked whether the run goes on: those of a flood of
 short messages take a twentieth of a second, and a whole read would take one."""
 
+LONG = 0.01
+"""Seconds that a read may take, above which it is the same: so a flood of pings or of parts of
+messages, which complete none, does not hold the event loop up either."""
+
 IDLE = 1.0
 """Seconds without a request or a reply after which a connection that ends is called idle."""
 
@@ -112,6 +116,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._sending = False
         self._paused = False
+        self._paused_at = 0.0
         self._deaf = False
         self._error: BaseException | None = None
         self._ending: Ending | None = None
@@ -232,6 +237,7 @@ class Connection(asyncio.Protocol):
         patience = timeout * (MOST_PATIENCE if moves else 1)
         self.lane.time_out_overtaken(now, patience, at_end=at_end)
         if not self.lane.in_flight:
+            self._check_taking(now, timeout)
             return
         silence = now - max(self._progress_at, self.lane.oldest_sent_at)
         if moves and silence <= MOST_PATIENCE * timeout:
@@ -248,6 +254,13 @@ class Connection(asyncio.Protocol):
             # The ping has had its time too: where this process itself was held up, the silence may
             # be long and yet nobody's but its own.
             self._handle_silence(now, timeout)
+
+    def _check_taking(self, now: float, timeout: float) -> None:
+        """Give up a connection that takes not even a request: what waits to go out are pongs."""
+        waiting = now - self._paused_at
+        moves = now - self._moved_at <= timeout
+        if self._paused and waiting > timeout * (MOST_PATIENCE if moves else 1):
+            self.give_up(f"the server took nothing for {timeout:g} s")
 
     def _handle_silence(self, now: float, timeout: float) -> None:
         alive = self._protocol.pongs != self._pongs_before_ping
@@ -436,7 +449,7 @@ class Connection(asyncio.Protocol):
             for start in range(0, len(data), SLICE):
                 count += self._receive(data[start : start + SLICE], now)
                 self._watch.beat()
-        if count > MANY:
+        if count > MANY or self._watch.now() - now > LONG:
             self.give_way()
         if not count:
             # A part of a message: whole ones that answer nothing must not keep the run waiting.
@@ -456,10 +469,13 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Send nothing while the server does not read."""
         self._paused = True
+        self._paused_at = self._watch.now()
+        self._protocol.hold()
 
     def resume_writing(self) -> None:
         """Send again."""
         self._paused = False
+        self._protocol.release()
         self.fill()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -80,9 +80,22 @@ class RequestProtocol(ClientProtocol):
         self._opcode = self._kind
         # How the frame begins that is not complete, or what has come behind the Close frame.
         self._begun = b""
+        self._pong = b""
+        self._is_held = False
         self.pongs = 0
         self.received = 0
         """How many messages are complete."""
+
+    def hold(self) -> None:
+        """Keep of the pongs only the last one, as the server takes nothing (section 5.5.3)."""
+        self._is_held = True
+
+    def release(self) -> None:
+        """Send the pong that was kept, and each that is due from now on."""
+        self._is_held = False
+        if self._pong and self.state is OPEN:
+            self.writes.append(self._pong)
+        self._pong = b""
 
     def send_requests(self, requests: list[bytes]) -> None:
         """Send each request as a message; data_to_send() gives the frames."""
@@ -170,6 +183,8 @@ class RequestProtocol(ClientProtocol):
             self._message += data
         elif opcode is Opcode.PONG:
             self.pongs += 1
+        elif opcode is Opcode.PING and self._is_held and self.state is OPEN:
+            self._pong = self.writes.pop()
         if self._message is not None and frame.fin and opcode not in _CONTROL:
             kind = bytes if self._opcode is self._kind else OtherKind
             self._replies.append(kind(self._message))

@@ -376,6 +376,25 @@ def test_a_duplicate_for_ever_does_not_keep_a_run_from_its_end() -> None:
     assert result.messages["duplicate"] >= 2
 
 
+def test_a_server_that_only_pings_and_takes_nothing_is_given_up() -> None:
+    async def flood(raw: RawConnection) -> None:
+        await raw.shake_hands()
+        while not raw.writer.is_closing():
+            for _ in range(1000):
+                raw.send(Opcode.PING, bytes(125))
+            await raw.writer.drain()
+            await asyncio.sleep(0.001)
+
+    with raw_serving(flood) as url:
+        result = run(url, messages=1000, retries=0, timeout=0.3, max_time=PATIENT)
+    (key,) = result.closes
+    assert key.words in (
+        "we gave up: the server took nothing for 0.3 s",
+        "we gave up: no reply came for 0.3 s, nor a pong",
+    )
+    assert verdict(result) == "fail"
+
+
 def test_max_time_bounds_any_run() -> None:
     with serving(at("Request 5", liars.nothing)) as url:
         result = run(url, messages=100, window=1, max_time=0.4)

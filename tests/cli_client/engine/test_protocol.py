@@ -194,3 +194,15 @@ def test_messages_are_taken_in_until_the_server_answers_our_close() -> None:
     assert receive(client, encode([Frame(Opcode.TEXT, b"late"), Frame(Opcode.PING, b"")]), []) == [
         b"late"
     ]
+
+
+def test_of_the_pongs_that_nobody_takes_only_the_last_is_kept() -> None:
+    client, server = connected()
+    client.hold()
+    client.receive(encode(Frame(Opcode.PING, bytes([number])) for number in range(100)))
+    assert client.data_to_send() == []
+    client.release()
+    client.receive(encode([Frame(Opcode.PING, b"next")]))
+    server.receive_data(b"".join(client.data_to_send()))
+    pongs = [frame.data for frame in server.events_received() if isinstance(frame, Frame)]
+    assert pongs == [bytes([99]), b"next"]
