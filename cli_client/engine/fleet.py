@@ -176,18 +176,22 @@ class Fleet:
     async def open_first(self) -> None:
         """Open one connection alone, so that its failure is reported once and at once.
 
-        Only where a server is silent before the first request is it tried again.
+        Only where a server is silent before the first request is it tried again, and in a run with
+        a duration only within the time for one attempt: that run must end in time.
 
         Raises:
             OpeningError: If it cannot be opened.
         """
-        failures = 0
+        settings, failures = self._settings, 0
+        began = self._watch.now()
         while True:
             try:
                 self._connections[0] = await self._open(0)
             except OpeningError as error:
                 failures += 1
-                if error.phase != "hello" or error.lasting or failures > self._settings.retries:
+                took = self._watch.now() - began
+                late = settings.duration is not None and took >= settings.connect_timeout
+                if error.phase != "hello" or error.lasting or late or failures > settings.retries:
                     raise
                 await self._pause(failures)
             else:

@@ -214,6 +214,23 @@ CASES = (
         seed=700355,
     ),
     Case(
+        "a run with a duration whose first connections are silent about the login",
+        "fail",
+        Settings(
+            messages=None,
+            duration=1.0,
+            rate=100.0,
+            expect="key",
+            template='{"id":{i}}',
+            id="/id",
+            hellos=('{"id":"login","method":"login"}',),
+            hello_replies=("/result=true",),
+            connect_timeout=1.0,
+            timeout=0.4,
+        ),
+        Plan(expect="key", logins=(("silent", 0.9),)),
+    ),
+    Case(
         "deaths that no request suffers from",
         "recovered",
         Settings(messages=500, connections=5, window=8),
