@@ -8,6 +8,7 @@ import asyncio
 import base64
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidHeader, InvalidStatus, NegotiationError
@@ -37,7 +38,7 @@ PHASES: dict[Cause, Phase] = {
     Cause.TLS: "tls",
     Cause.NO_TLS: "tls",
 }
-"""The step that fails, by the cause; of the others it is the first, TCP."""
+"""The step that fails, by the cause; for the others it is known how far the attempt came."""
 
 MakeConnection = Callable[[RequestProtocol, tuple[tuple[str, str], ...]], Connection]
 """Makes a connection of its protocol and of the headers to send."""
@@ -68,6 +69,13 @@ class OpeningError(Exception):
         self.reason = reason
         self.lasting = lasting
         self.breach = breach
+
+
+@dataclass
+class _Way:
+    """How far an attempt to connect has come."""
+
+    step: Phase
 
 
 class Opener:
@@ -106,14 +114,16 @@ class Opener:
             OpeningError: If there is none within the time for it.
         """
         connection = make(self._protocol(), self._headers)
+        way = _Way("tcp" if self._proxy is None else "proxy")
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
-                await self._connect(connection)
+                await self._connect(connection, way)
                 await asyncio.shield(connection.opened)
         except Exception as error:  # among others, the library's many ways to say that it failed
             connection.abort()
-            failed = self._in_handshake if connection.is_connected else self._before_handshake
-            raise failed(error) from None
+            if connection.is_connected:
+                raise self._in_handshake(error) from None
+            raise self._before_handshake(error, way.step) from None
         except BaseException:
             connection.abort()
             raise
@@ -147,25 +157,30 @@ class Opener:
                 lasting=lasting,
             ) from None
 
-    def _before_handshake(self, error: Exception) -> OpeningError:
-        """Return why there is no connection to ask for a WebSocket on."""
-        failure = self._explain(error, secure=self._tls is not None or self._through_tls)
-        phase = PHASES.get(failure.cause, "tcp")
+    def _before_handshake(self, error: Exception, step: Phase) -> OpeningError:
+        """Return why there is no connection to ask for a WebSocket on.
+
+        Args:
+            error: What was raised.
+            step: The step in which that was.
+        """
+        through = step == "proxy"
+        secure = self._through_tls if through else self._tls is not None
+        failure = self._explain(error, secure=secure)
+        phase = PHASES.get(failure.cause, step)
         if failure.cause is Cause.CERTIFICATE:
-            return OpeningError(
-                f"{failure.text.replace('the certificate', f'the certificate of {self._where}')}. "
-                "Trust its issuer with --cacert, or any with -k.",
-                phase=phase,
-                reason=failure.text,
-                lasting=True,
-            )
-        if self._proxy is not None and not isinstance(error, OSError):
+            whose = self._proxy_shown if through else self._where
+            text = failure.text.replace("the certificate", f"the certificate of {whose}")
+            # Neither option is about the proxy.
+            advice = "" if through else " Trust its issuer with --cacert, or any with -k."
+            return OpeningError(f"{text}.{advice}", phase=phase, reason=failure.text, lasting=True)
+        if through and not isinstance(error, OSError):
             message = f"no way through {self._proxy_shown}: {reason_of(error)}."
             return OpeningError(message, phase="proxy", reason=reason_of(error))
-        target = f"way through {self._proxy_shown}" if self._proxy else f"server at {self._where}"
+        target = f"way through {self._proxy_shown}" if through else f"server at {self._where}"
         return OpeningError(
             f"no {target}: {self._advise(failure, error)}",
-            phase="proxy" if self._proxy is not None and phase == "tcp" else phase,
+            phase=phase,
             reason=failure.text,
             lasting=failure.cause is Cause.UNKNOWN_HOST,
         )
@@ -208,7 +223,7 @@ class Opener:
             else None,
         )
 
-    async def _connect(self, connection: Connection) -> None:
+    async def _connect(self, connection: Connection, way: "_Way") -> None:
         loop = asyncio.get_running_loop()
         uri = self._uri
         if self._settings.unix is not None:
@@ -221,9 +236,9 @@ class Opener:
         elif self._proxy is None:
             await loop.create_connection(lambda: connection, uri.host, uri.port, ssl=self._tls)
         else:
-            await self._connect_through(self._proxy, connection)
+            await self._connect_through(self._proxy, connection, way)
 
-    async def _connect_through(self, proxy_url: str, connection: Connection) -> None:
+    async def _connect_through(self, proxy_url: str, connection: Connection, way: "_Way") -> None:
         # Only here, as it takes a while to import.
         from websockets.asyncio.client import connect_socks_proxy
         from websockets.proxy import parse_proxy
@@ -234,6 +249,7 @@ class Opener:
         proxy = parse_proxy(proxy_url)
         if proxy.scheme.startswith("socks"):
             connected = await connect_socks_proxy(proxy, self._uri)
+            way.step = "tls"
             await loop.create_connection(
                 lambda: connection,
                 sock=connected,
@@ -244,6 +260,7 @@ class Opener:
         tls = ssl.create_default_context() if proxy.scheme == "https" else None
         transport = await open_tunnel(proxy, self._uri, tls)
         transport.set_protocol(connection)
+        way.step = "tls"
         if self._tls is not None:
             secured = await loop.start_tls(
                 transport, connection, self._tls, server_hostname=self._uri.host

@@ -59,6 +59,19 @@ def socks_proxy(login: str = "") -> Iterator[tuple[str, list[str]]]:
 
 
 @contextlib.contextmanager
+def proxy_to_silence() -> Iterator[str]:
+    """A proxy that grants a tunnel to a server that says nothing."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await reader.read()
+
+    with _serving(serve) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
 def mute_proxy() -> Iterator[int]:
     """The port of a proxy that reads what it is sent and closes the connection."""
 

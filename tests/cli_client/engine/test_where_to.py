@@ -2,8 +2,10 @@
 
 import base64
 import contextlib
+import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,9 +19,10 @@ from hypothesis import strategies as st
 
 from cli_client.engine.opening import Opener
 from cli_client.settings import Settings
+from tests.certificates import make_pair
 from tests.cli_client import liars
 from tests.cli_client.liars import reply_to, serving
-from tests.cli_client.proxies import http_proxy, mute_proxy, socks_proxy
+from tests.cli_client.proxies import http_proxy, mute_proxy, proxy_to_silence, socks_proxy
 from tests.cli_client.sending import report, send
 from tests.conftest import ServerProcess, skip_unless_ci
 from wire.address import check_url
@@ -158,6 +161,29 @@ def test_bytes_behind_the_answer_of_a_proxy_are_a_failed_handshake(server_url: s
         {"phase": "proxy", "reason": "it sent more than its answer to CONNECT (5 B)", "count": 1}
     ]
     assert len(heads) == 3
+
+
+def test_a_proxy_is_not_blamed_for_the_server_behind_its_tunnel() -> None:
+    with proxy_to_silence() as proxy:
+        options = ["-x", proxy, "--connect-timeout", "1s", "--json", "-"]
+        done = send("wss://wsroll.invalid/", *options)
+    assert done.stderr == "no server at wss://wsroll.invalid/: no TLS connection in 1 s.\n"
+    (failure,) = json.loads(done.stdout)["handshakes"]["failures"]
+    assert failure["phase"] == "tls"
+
+
+def test_the_certificate_of_a_proxy_is_not_taken_for_that_of_the_server(tmp_path: Path) -> None:
+    pair = make_pair(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.certificate, pair.key)
+
+    async def handle(websocket: liars.ServerConnection) -> None:
+        pass
+
+    with serving(handle, context) as url:
+        proxy = url.replace("wss://", "https://").rstrip("/")
+        done = send("wss://wsroll.invalid/", "-x", proxy)
+    assert done.stderr.startswith(f"the certificate of the proxy {proxy} is not trusted")
 
 
 def test_a_proxy_that_is_not_there(server_url: str, unused_port: int) -> None:
