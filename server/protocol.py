@@ -121,7 +121,11 @@ class ReplyProtocol(ServerProtocol):
         self.events.clear()
         opcode, data = frame.opcode, frame.data
         assert not isinstance(data, memoryview), "memoryviews are for frames to send"
-        if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
+        if self.state is not OPEN:
+            # Behind our own Close frame nothing may follow (section 5.5.1): the rest of a message
+            # gets no reply.
+            self._message = None
+        elif opcode is Opcode.TEXT or opcode is Opcode.BINARY:
             self._check_size(len(data))
             if frame.fin:
                 self._reply(opcode, data)
@@ -150,11 +154,9 @@ class ReplyProtocol(ServerProtocol):
         if opcode is Opcode.TEXT:
             # The library's parser turns the error into close code 1007 (section 8.1).
             request.decode()
-        # Behind our own Close frame nothing may follow (section 5.5.1).
-        if self.state is OPEN:
-            send = self.send_text if opcode is Opcode.TEXT else self.send_binary
-            send(self._answer(bytes(request)))
-            self.requests += 1
+        send = self.send_text if opcode is Opcode.TEXT else self.send_binary
+        send(self._answer(bytes(request)))
+        self.requests += 1
 
     def _reply_to_short_texts(self, data: bytes | bytearray) -> int:
         """Answer the short texts at the start of data, and return how many bytes they are."""

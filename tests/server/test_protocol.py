@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from websockets.exceptions import WebSocketException
+from websockets.frames import CloseCode
 from websockets.frames import Frame as LibraryFrame
 from websockets.http11 import Request
 from websockets.protocol import OPEN
@@ -300,6 +302,36 @@ def test_each_cut_of_a_stream(text: bytes, twin: Any) -> None:
     for cut in range(1, len(stream)):
         check_stream(stream, [cut, len(stream)], twin)
     check_stream(stream, [1], twin)
+
+
+@given(streams, st.integers(0, 3000))
+def test_frames_that_cross_our_close_frame(stream: bytes, cut: int) -> None:
+    """They get no reply, wherever in a frame or a message the peer was."""
+    protocol = new_protocol(frames)
+    protocol.receive_data(stream[:cut])
+    if protocol.state is OPEN:
+        protocol.send_close(CloseCode.GOING_AWAY)
+    protocol.data_to_send()
+    protocol.receive_data(stream[cut:])
+    data, at = b"".join(protocol.data_to_send()), 0
+    while (parsed := parse_frame(data, at)) is not None:
+        assert parsed[0].opcode == PONG
+        at = parsed[1]
+    # Another error would be one of ours.
+    assert isinstance(protocol.parser_exc, WebSocketException | UnicodeDecodeError | None)
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_the_rest_of_a_message_behind_our_close_frame(opcode: int) -> None:
+    """It is no error, and the closing handshake ends in order."""
+    protocol = new_protocol(frames)
+    protocol.receive_data(frame(opcode, "first", fin=False))
+    protocol.send_close(CloseCode.GOING_AWAY)
+    protocol.receive_data(frame(CONT, "second", fin=False))
+    protocol.receive_data(frame(CONT, "last") + frame(CLOSE, b"\x03\xe9"))
+    assert protocol.parser_exc is None
+    assert protocol.close_rcvd is not None
+    assert protocol.eof_sent
 
 
 def test_what_looks_like_a_frame_inside_a_frame() -> None:
