@@ -145,8 +145,10 @@ class Outcome:
 
 def _save(path: Path, text: str, mode: str) -> Iterator[str]:
     """Write a file, and yield why it could not be written if so."""
+    from cli_client.ledger.file import at_once
+
     try:
-        with path.open(mode, encoding="utf-8") as file:
+        with open(path, mode, encoding="utf-8", opener=at_once) as file:
             file.write(text)
     except OSError as error:
         yield f"cannot write {path}: {reason(error)}"

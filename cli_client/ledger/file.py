@@ -3,6 +3,8 @@
 import base64
 import contextlib
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any, BinaryIO
 from cli_client.ledger.ledger import Request
 from cli_client.share import Share
 
-__all__ = ["LedgerFile", "gather", "never_sent_line"]
+__all__ = ["LedgerFile", "at_once", "gather", "never_sent_line"]
 
 
 class LedgerFile:
@@ -32,7 +34,7 @@ class LedgerFile:
         Raises:
             OSError: If it cannot be opened.
         """
-        return None if path is None else cls(_part(path, share).open("wb"), path)
+        return None if path is None else cls(open(_part(path, share), "wb", opener=at_once), path)
 
     def note(
         self, fate: str, connection: int, request: Request, reply: bytes | None, now: float
@@ -100,6 +102,19 @@ def gather(path: Path, shares: list[Share]) -> str:
         for part in parts:
             part.unlink(missing_ok=True)
     return ""
+
+
+def at_once(path: str, flags: int) -> int:
+    """Open a file, as ``open`` does, without waiting until somebody reads a named pipe.
+
+    Raises:
+        OSError: If it cannot be opened, or nobody reads the pipe.
+    """
+    if sys.platform == "win32":  # it has no such pipes
+        return os.open(path, flags)
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def never_sent_line(count: int) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_client.sending import COMMAND
+from tests.cli_client.sending import COMMAND, send
 
 PATIENT = 30.0
 
@@ -89,3 +89,14 @@ def test_max_time_ends_a_run_whose_responses_nobody_takes(
     with sending_to_a_pipe("stdout", *options, server_url) as (run, _):
         assert run.wait(PATIENT) == 1
     assert verdict(file) == "fail"
+
+
+@pytest.mark.parametrize("kind", ["ledger", "json", "html"])
+def test_nobody_is_waited_for_to_read_a_named_pipe(
+    server_url: str, tmp_path: Path, kind: str
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = send("-q", "-n", 1, f"--{kind}", pipe, server_url, timeout=PATIENT)
+    assert done.returncode == 1
+    assert f"cannot write {pipe}: " in done.stderr
