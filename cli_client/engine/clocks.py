@@ -120,7 +120,7 @@ class StopWatch:
         self.started = 0.0
         self._ended: float | None = None
         self._cpu = 0.0
-        self.cpu = 0.0
+        self._cpu_used = 0.0
 
     def start(self) -> None:
         """Begin."""
@@ -133,7 +133,12 @@ class StopWatch:
         if self.running:
             self.running = False
             self._ended = self.clock()
-            self.cpu = time.process_time() - self._cpu
+            self._cpu_used = time.process_time() - self._cpu
+
+    @property
+    def cores(self) -> float:
+        """How many cores this process used on average, from the start to the end."""
+        return self._cpu_used / self.elapsed if self.elapsed else 0.0
 
     @property
     def elapsed(self) -> float:

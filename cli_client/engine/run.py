@@ -440,7 +440,7 @@ class Run:
             interrupted=self._interrupted,
             started=self._stopwatch.started if self._stopwatch.elapsed else None,
             elapsed=self._elapsed(),
-            cpu=self._stopwatch.cpu,
+            cpu=self._stopwatch.cores,
             loop_lag=self._loop_watch.lag,
             schedule_lag=self._schedule_lag,
             seconds=self._timeline.seconds,

@@ -115,7 +115,7 @@ def _measured(settings: Settings, result: Result, started_at: str) -> Report:
         "hdr": shown.encode().decode(),
         "numbers": _numbers(result) if settings.expect == "number" else None,
         "sender": {
-            "cpu": result.cpu / elapsed if elapsed else 0.0,
+            "cpu": result.cpu,
             "processes": result.processes,
             "event_loop_lag_ms": _lag(result.loop_lag),
             "schedule_lag_ms": None if result.schedule_lag is None else _lag(result.schedule_lag),

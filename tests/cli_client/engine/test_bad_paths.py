@@ -24,6 +24,7 @@ from tests.certificates import make_pair
 from tests.cli_client import liars
 from tests.cli_client.liars import at, reply_to, serving
 from tests.cli_client.raw import RawConnection, RawHandler, raw_serving
+from tests.cli_client.sending import report
 
 PATIENT = 20.0
 
@@ -409,6 +410,13 @@ def test_the_time_out_is_not_in_the_elapsed_time() -> None:
         result = run(url, messages=100, timeout=1.0)
     assert result.fates["missing"] == 1
     assert result.elapsed < 1.0
+
+
+def test_the_processor_is_measured_over_the_same_time_as_what_it_is_divided_by() -> None:
+    with serving(at("Request 9", liars.nothing)) as url:
+        done = report(url, "-n", 10, "-t", "0.5s")
+    assert done.faults == {"missing": 1}
+    assert done.report["sender"]["cpu"] <= 2
 
 
 def test_bytes_that_move_keep_a_request_waiting() -> None:
