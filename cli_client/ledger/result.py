@@ -85,7 +85,7 @@ class Result:
     """When it began to send, by the monotonic clock of its machine; None if it never did."""
     elapsed: float = 0.0
     cpu: float = 0.0
-    """Cores in use on average until the last request was settled; of several processes, the most."""
+    """Cores in use on average until the last request was settled; the most of any process."""
     processes: int = 1
     loop_lag: Latencies = field(default_factory=Latencies)
     schedule_lag: Latencies | None = None
