@@ -179,6 +179,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Read again from a peer that reads again."""
         self._paused = False
+        self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
         self._read_on()
         if self.state is OPEN:
             self._wait(self._hub.settings.ping_interval, self._check_silence)
@@ -283,7 +284,15 @@ class Connection(asyncio.Protocol):
 
     def _write(self, data: bytes) -> None:
         self._delivery.written += len(data)
+        if len(data) <= WRITE_LIMIT:
+            self._transport.write(data)
+            return
+        # The transport holds all of it for as long as the last byte is unsent. Until then nothing
+        # more may come, or it would hold two messages.
+        self._transport.set_write_buffer_limits(high=0)
         self._transport.write(data)
+        if not self._paused:
+            self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
 
     def _end(self) -> None:
         """Close the connection: our end first, so that the peer gets everything that was written.

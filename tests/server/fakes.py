@@ -24,6 +24,7 @@ class FakeTransport(asyncio.Transport):
     Attributes:
         written: Everything that was written.
         unsent: Bytes that the peer has not taken.
+        limit: Above how many unsent bytes it would pause the connection.
         reads: Whether it reads.
         ended: Whether its end was closed, in order or not.
         aborted: Whether it was closed at once.
@@ -33,6 +34,7 @@ class FakeTransport(asyncio.Transport):
         super().__init__()
         self.written = bytearray()
         self.unsent = 0
+        self.limit: int | None = None
         self.reads = True
         self.ended = False
         self.aborted = False
@@ -46,7 +48,7 @@ class FakeTransport(asyncio.Transport):
         return NoSocket() if name == "socket" else default
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
+        self.limit = high
 
     def get_write_buffer_size(self) -> int:
         return self.unsent

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.connection import Connection, State
+from server.connection import WRITE_LIMIT, Connection, State
 from server.counters import Counters
 from server.delivery import LEAST_RATE
 from server.hub import Hub
@@ -248,3 +248,24 @@ def test_a_peer_that_has_a_large_reply_unread_in_its_kernel_gets_the_time_to_rea
     assert not peer.transport.ended
     peer.loop.pass_time(3)
     assert peer.transport.ended
+
+
+def test_a_large_reply_is_sent_to_its_last_byte_before_more_is_read() -> None:
+    """The transport holds all of it until then: with the next one there would be two."""
+    peer = Peer().open()
+    assert peer.transport.limit == WRITE_LIMIT
+    limits = []
+
+    def write(data: bytes) -> None:
+        limits.append(peer.transport.limit)
+        peer.connection.pause_writing()
+
+    peer.transport.write = write  # type: ignore[assignment, method-assign]
+    peer.send(frame(BINARY, bytes(WRITE_LIMIT)))
+    while peer.loop.turn():
+        pass
+    assert limits == [0]
+    assert not peer.transport.reads
+    peer.connection.resume_writing()
+    assert peer.transport.limit == WRITE_LIMIT
+    assert peer.transport.reads
