@@ -245,11 +245,6 @@ class Fleet:
         if self._resending:
             self.fill()
 
-    def give_way(self) -> None:
-        """Read nothing more in this turn of the event loop, so that its timers run."""
-        for connection in [*self._connections.values(), *self._closing]:
-            connection.give_way()
-
     def stop(self) -> None:
         """Send no more requests."""
         for connection in self._connections.values():

@@ -345,7 +345,8 @@ class Run:
     def _relieve(self) -> None:
         """Hear whether the run is to go on, though the event loop is too busy for its timers."""
         self._watch_once()
-        self._fleet.give_way()
+        # The timer that ends an interrupted run would come late, too.
+        self._brake.pulled = self._brake.pulled or self._interrupted
 
     def _note_stall(self, begin: float, end: float) -> None:
         """Take down that this process stood still, and how many requests that touched."""

@@ -4,16 +4,14 @@ import asyncio
 import time
 from typing import Any, cast
 
-from cli_client.engine.clocks import STALL, LoopWatch
+from cli_client.engine.clocks import LoopWatch
 from cli_client.engine.connection import Brake, Connection
 from cli_client.engine.introduction import Introductions
-from cli_client.engine.run import Run
 from cli_client.ledger.expectation import expectation
 from cli_client.ledger.lane import Lane
 from cli_client.ledger.lanes import Lanes
 from cli_client.ledger.ledger import Ledger
 from cli_client.settings import Settings
-from tests.cli_client.engine.test_clocks import Clock
 from tests.cli_client.engine.test_protocol import connected
 
 MESSAGES = 80_000
@@ -74,23 +72,6 @@ def test_an_interrupt_in_the_middle_of_a_read_is_heeded() -> None:
         assert 0 < flooded.taken < MESSAGES / 10
         assert flooded.connection.received == flooded.taken, "what is not named does not count"
 
-    asyncio.run(main())
-
-
-def test_where_the_timers_are_late_no_connection_reads_before_they_run() -> None:
-    async def main() -> None:
-        run = Run(Settings(), lambda replies: None, lambda standing: True, clock=clock)
-        connections = [Flooded(stopped_after=1) for _ in range(3)]
-        run._fleet._connections.update(enumerate(one.connection for one in connections))
-        run._loop_watch.start()
-        clock.now += STALL + 0.1
-        run._loop_watch.beat()
-        assert not any(one.transport.reads for one in connections)
-        await asyncio.sleep(0)
-        assert all(one.transport.reads for one in connections)
-        run._loop_watch.stop()
-
-    clock = Clock()
     asyncio.run(main())
 
 
