@@ -40,6 +40,9 @@ LONG = 0.01
 """Seconds that a read may take, above which it is the same: so a flood of pings or of parts of
 messages, which complete none, does not hold the event loop up either."""
 
+SHORT = 2**10
+"""Bytes of a read that cannot take so long."""
+
 IDLE = 1.0
 """Seconds without a request or a reply after which a connection that ends is called idle."""
 
@@ -449,7 +452,7 @@ class Connection(asyncio.Protocol):
             for start in range(0, len(data), SLICE):
                 count += self._receive(data[start : start + SLICE], now)
                 self._watch.beat()
-        if count > MANY or self._watch.now() - now > LONG:
+        if count > MANY or (len(data) > SHORT and self._watch.now() - now > LONG):
             self.give_way()
         if not count:
             # A part of a message: whole ones that answer nothing must not keep the run waiting.

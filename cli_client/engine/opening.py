@@ -9,6 +9,7 @@ import base64
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidHeader, InvalidStatus, NegotiationError
@@ -76,6 +77,13 @@ class _Way:
     """How far an attempt to connect has come."""
 
     step: Phase
+
+
+class _Waiting(asyncio.Protocol):
+    """Reads nothing, until another protocol takes the connection over."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).pause_reading()
 
 
 class Opener:
@@ -224,51 +232,53 @@ class Opener:
         )
 
     async def _connect(self, connection: Connection, way: "_Way") -> None:
-        loop = asyncio.get_running_loop()
-        uri = self._uri
-        if self._settings.unix is not None:
-            await loop.create_unix_connection(
-                lambda: connection,
-                str(self._settings.unix),
-                ssl=self._tls,
-                server_hostname=uri.host if self._tls else None,
-            )
-        elif self._proxy is None:
-            await loop.create_connection(lambda: connection, uri.host, uri.port, ssl=self._tls)
+        """Make the connection, and note each step on the way as it begins."""
+        if self._tls is None and self._proxy is None:
+            await self._reach(lambda: connection)
+            return
+        if self._proxy is None:
+            transport = await self._reach(_Waiting)
         else:
-            await self._connect_through(self._proxy, connection, way)
+            transport = await self._reach_through(self._proxy)
+        way.step = "tls"
+        if self._tls is None:
+            transport.set_protocol(connection)
+        else:
+            # Apart from the step before, so that it is known which of the two takes too long.
+            secured = await asyncio.get_running_loop().start_tls(
+                transport, connection, self._tls, server_hostname=self._uri.host
+            )
+            assert secured is not None
+            transport = secured
+        connection.connection_made(transport)
+        transport.resume_reading()
 
-    async def _connect_through(self, proxy_url: str, connection: Connection, way: "_Way") -> None:
+    async def _reach(self, protocol: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
+        """Connect to the server itself."""
+        loop = asyncio.get_running_loop()
+        if self._settings.unix is not None:
+            path = str(self._settings.unix)
+            transport, _ = await loop.create_unix_connection(protocol, path)
+        else:
+            transport, _ = await loop.create_connection(protocol, self._uri.host, self._uri.port)
+        return transport
+
+    async def _reach_through(self, proxy_url: str) -> asyncio.Transport:
+        """Connect to the server through a proxy."""
         # Only here, as it takes a while to import.
         from websockets.asyncio.client import connect_socks_proxy
         from websockets.proxy import parse_proxy
 
         from cli_client.engine.tunnel import open_tunnel
 
-        loop = asyncio.get_running_loop()
         proxy = parse_proxy(proxy_url)
         if proxy.scheme.startswith("socks"):
             connected = await connect_socks_proxy(proxy, self._uri)
-            way.step = "tls"
-            await loop.create_connection(
-                lambda: connection,
-                sock=connected,
-                ssl=self._tls,
-                server_hostname=self._uri.host if self._tls else None,
-            )
-            return
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.create_connection(_Waiting, sock=connected)
+            return transport
         tls = ssl.create_default_context() if proxy.scheme == "https" else None
-        transport = await open_tunnel(proxy, self._uri, tls)
-        transport.set_protocol(connection)
-        way.step = "tls"
-        if self._tls is not None:
-            secured = await loop.start_tls(
-                transport, connection, self._tls, server_hostname=self._uri.host
-            )
-            assert secured is not None
-            connection.connection_made(secured)
-        else:
-            connection.connection_made(transport)
+        return await open_tunnel(proxy, self._uri, tls)
 
     def _explain(self, error: Exception, *, secure: bool) -> Failure:
         return explain(

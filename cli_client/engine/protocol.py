@@ -7,7 +7,7 @@ without being documented: ``process_response`` (called once the handshake is rea
 ``writes`` (what is to be sent). The project's dependencies bound its version.
 
 The library looks at a frame once it is complete, and at nothing behind a Close frame. Here the
-first two bytes of a frame are enough to show a breach, and so is what comes behind the Close.
+header of a frame is enough to show a breach, and so is what comes behind the Close.
 """
 
 import io
@@ -36,6 +36,9 @@ LARGEST_REPLY = 4 * LARGEST_REQUEST
 LONGEST = 2**63 - 1
 """Bytes of the longest frame that there can be: of a length in 8 bytes "the most significant bit
 MUST be 0" (section 5.2)."""
+
+HEADER_SIZE = 10
+"""Bytes of the longest header of a frame from a server: two, and eight of length."""
 
 KEY_SIZE = 4
 
@@ -124,7 +127,7 @@ class RequestProtocol(ClientProtocol):
             data = data[taken:]
         self._between_frames = False
         if self.state is not CONNECTING and self.parser_exc is None:
-            self._begun += data if self.close_rcvd else data[: 2 - len(self._begun)]
+            self._begun += data if self.close_rcvd else data[: HEADER_SIZE - len(self._begun)]
         self.receive_data(data)
         error = self.parser_exc
         if isinstance(error, PayloadTooBig) and (getattr(error, "size", None) or 0) > LONGEST:
@@ -141,7 +144,7 @@ class RequestProtocol(ClientProtocol):
     def process_response(self, response: Response) -> None:
         """Let the library check the handshake, then look at what has come behind it."""
         super().process_response(response)
-        self._begun = bytes(self.reader.buffer[:2])
+        self._begun = bytes(self.reader.buffer[:HEADER_SIZE])
 
     def _check_begun(self) -> None:
         """Refuse what can only be a breach, however it goes on.
@@ -149,6 +152,7 @@ class RequestProtocol(ClientProtocol):
         Raises:
             ProtocolError: If it is one.
         """
+        self._check_length()
         while len(self._begun) >= 2:
             first, second = self._begun[:2]
             opcode = first & 0x0F
@@ -170,8 +174,24 @@ class RequestProtocol(ClientProtocol):
                 return
             self._begun = self._begun[end:]
 
+    def _check_length(self) -> None:
+        """Refuse a length in more bytes than it needs (section 5.2), which the library lets pass.
+
+        Raises:
+            ProtocolError: If it is one.
+        """
+        for mark, size, least in ((126, 2, 126), (127, 8, 2**16)):
+            length = self._begun[2 : 2 + size]
+            if (
+                self._begun[1:2] == bytes((mark,))
+                and len(length) == size
+                and int.from_bytes(length, "big") < least
+            ):
+                raise ProtocolError("a length in more bytes than it needs")
+
     def recv_frame(self, frame: Frame) -> None:
         """Let the library act on a frame, then collect the message that it completes."""
+        self._check_length()
         behind = bytes(self.reader.buffer) if frame.opcode is Opcode.CLOSE else None
         super().recv_frame(frame)
         self.events.clear()
@@ -199,7 +219,7 @@ class RequestProtocol(ClientProtocol):
                 self.received += len(messages)
                 del buffer[:taken]
             self._between_frames = not buffer
-        self._begun = bytes(self.reader.buffer[:2]) if behind is None else behind
+        self._begun = bytes(self.reader.buffer[:HEADER_SIZE]) if behind is None else behind
 
 
 _CONTROL = (Opcode.CLOSE, Opcode.PING, Opcode.PONG)

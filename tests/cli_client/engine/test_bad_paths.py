@@ -423,7 +423,7 @@ def test_bytes_that_move_keep_a_request_waiting() -> None:
     async def drip(websocket: ServerConnection) -> None:
         message = str(await websocket.recv())
         payload = reply_to(message).encode()
-        head = b"\x81\x7f" + len(payload).to_bytes(8, "big")
+        head = b"\x81\x7e" + len(payload).to_bytes(2, "big")
         data = head + payload
         for start in range(0, len(data), 4000):
             websocket.transport.write(data[start : start + 4000])

@@ -142,6 +142,43 @@ def test_a_length_with_its_top_bit_set_is_a_breach(opcode: bytes, length: int) -
     assert client.state is CLOSING
 
 
+@pytest.mark.parametrize(
+    "length",
+    [
+        b"\x7e\x00\x05",
+        b"\x7e\x00\x7d",
+        b"\x7f" + bytes(7) + b"\x05",
+        b"\x7f" + bytes(6) + b"\xff\xff",
+    ],
+)
+@pytest.mark.parametrize(
+    "before", [b"", b"\x81\x01a", b"\x89\x00", b"\x82\x7e\x00\x7e" + bytes(126)]
+)
+@pytest.mark.parametrize("cut", [1, 2, 3, 4, 10, 12, 1000])
+def test_a_length_in_more_bytes_than_it_needs_is_a_breach(
+    length: bytes, before: bytes, cut: int
+) -> None:
+    """A reply in such a frame may be right in every other way."""
+    client, _ = connected()
+    frame = b"\x81" + length + bytes(int.from_bytes(length[1:], "big"))
+    stream = before + frame
+    cut += len(before)
+    messages = client.receive(stream[:cut]) + client.receive(stream[cut:])
+    assert len(messages) == (before[:1] in (b"\x81", b"\x82"))
+    assert isinstance(client.parser_exc, ProtocolError)
+    assert client.state is CLOSING
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+def test_a_length_in_as_many_bytes_as_it_needs_is_none(size: int) -> None:
+    client, server = connected()
+    server.send_text(bytes(size))
+    server.send_text(bytes(size))
+    data = b"".join(server.data_to_send())
+    assert client.receive(data[:5]) + client.receive(data[5:]) == [bytes(size)] * 2
+    assert client.parser_exc is None
+
+
 def test_a_message_that_is_too_big_is_no_breach() -> None:
     client, _ = connected()
     client.receive(b"\x81\x7f" + (2**63 - 1).to_bytes(8, "big"))

@@ -172,6 +172,19 @@ def test_a_proxy_is_not_blamed_for_the_server_behind_its_tunnel() -> None:
     assert failure["phase"] == "tls"
 
 
+@pytest.mark.parametrize("unix", [False, True])
+def test_a_server_that_is_silent_in_tls_fails_there(unix: bool, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as silent:
+        silent.bind(str(path) if unix else ("127.0.0.1", 0))
+        silent.listen()
+        url = "wss://localhost/" if unix else f"wss://127.0.0.1:{silent.getsockname()[1]}/"
+        options = ["--connect-timeout", "0.5s", "--json", "-", *(["--unix", path] if unix else [])]
+        done = send(url, *options)
+    (failure,) = json.loads(done.stdout)["handshakes"]["failures"]
+    assert failure == {"phase": "tls", "reason": "no TLS connection in 0.5 s", "count": 1}
+
+
 def test_the_certificate_of_a_proxy_is_not_taken_for_that_of_the_server(tmp_path: Path) -> None:
     pair = make_pair(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
