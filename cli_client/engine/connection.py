@@ -183,6 +183,11 @@ class Connection(asyncio.Protocol):
         """The subprotocol that the server chose."""
         return self._protocol.subprotocol
 
+    @property
+    def status_line(self) -> str:
+        """The first line of the server's answer to the handshake, or what has come of it."""
+        return self._protocol.status_line
+
     def moves(self, timeout: float) -> bool:
         """Whether bytes moved within the time-out while a request was in flight."""
         return bool(self.lane.in_flight) and self._watch.now() - self._moved_at <= timeout

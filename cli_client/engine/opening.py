@@ -130,7 +130,7 @@ class Opener:
         except Exception as error:  # among others, the library's many ways to say that it failed
             connection.abort()
             if connection.is_connected:
-                raise self._in_handshake(error) from None
+                raise self._in_handshake(error, connection.status_line) from None
             raise self._before_handshake(error, way.step) from None
         except BaseException:
             connection.abort()
@@ -193,9 +193,14 @@ class Opener:
             lasting=failure.cause is Cause.UNKNOWN_HOST,
         )
 
-    def _in_handshake(self, error: Exception) -> OpeningError:
+    def _in_handshake(self, error: Exception, status_line: str) -> OpeningError:
         """Return why there is no WebSocket on a connection."""
         timeout = self._settings.connect_timeout
+        if isinstance(error, TimeoutError) and status_line:
+            reason = f"its answer did not end in {timeout:g} s: {status_line}"
+            return OpeningError(
+                f"{self._where} gave no WebSocket: {reason}", phase="handshake", reason=reason
+            )
         if isinstance(error, TimeoutError):
             return OpeningError(
                 f"{self._where} did not answer the handshake in {timeout:g} s; "

@@ -40,6 +40,9 @@ MUST be 0" (section 5.2)."""
 HEADER_SIZE = 10
 """Bytes of the longest header of a frame from a server: two, and eight of length."""
 
+STATUS_LINE_SIZE = 80
+"""Bytes that are kept of the first line of an answer, to show it."""
+
 KEY_SIZE = 4
 
 KEYS_DRAWN = 1024
@@ -85,9 +88,15 @@ class RequestProtocol(ClientProtocol):
         self._begun = b""
         self._pong = b""
         self._is_held = False
+        self._answer = b""
         self.pongs = 0
         self.received = 0
         """How many messages are complete."""
+
+    @property
+    def status_line(self) -> str:
+        """The first line of the server's answer to the handshake, or what has come of it."""
+        return self._answer.partition(b"\r\n")[0].decode("latin-1")
 
     def hold(self) -> None:
         """Keep of the pongs only the last one, as the server takes nothing (section 5.5.3)."""
@@ -126,7 +135,9 @@ class RequestProtocol(ClientProtocol):
             self._replies += messages
             data = data[taken:]
         self._between_frames = False
-        if self.state is not CONNECTING and self.parser_exc is None:
+        if self.state is CONNECTING:
+            self._answer += data[: STATUS_LINE_SIZE - len(self._answer)]
+        elif self.parser_exc is None:
             self._begun += data if self.close_rcvd else data[: HEADER_SIZE - len(self._begun)]
         self.receive_data(data)
         error = self.parser_exc

@@ -23,9 +23,11 @@ from tests.certificates import make_pair
 from tests.cli_client import liars
 from tests.cli_client.liars import reply_to, serving
 from tests.cli_client.proxies import http_proxy, mute_proxy, proxy_to_silence, socks_proxy
+from tests.cli_client.raw import RawConnection, raw_serving
 from tests.cli_client.sending import report, send
 from tests.conftest import ServerProcess, skip_unless_ci
 from wire.address import check_url
+from wire.text import printable
 
 
 @pytest.fixture
@@ -170,6 +172,29 @@ def test_a_proxy_is_not_blamed_for_the_server_behind_its_tunnel() -> None:
     assert done.stderr == "no server at wss://wsroll.invalid/: no TLS connection in 1 s.\n"
     (failure,) = json.loads(done.stdout)["handshakes"]["failures"]
     assert failure["phase"] == "tls"
+
+
+@pytest.mark.parametrize(
+    ("begun", "shown"),
+    [
+        (b"HTTP/1.1 503 Busy\r\n\r\nwait", "HTTP/1.1 503 Busy"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "HTTP/1.1 200 OK"),
+        (b"HTTP/1.1 101 Switching", "HTTP/1.1 101 Switching"),
+        (b"\x1b[2J", "\x1b[2J"),
+    ],
+)
+def test_an_answer_that_does_not_end_is_shown(begun: bytes, shown: str) -> None:
+    async def answer(connection: RawConnection) -> None:
+        await connection.reader.readuntil(b"\r\n\r\n")
+        connection.writer.write(begun)
+        await connection.reader.read()
+
+    with raw_serving(answer) as url:
+        done = send(url, "--connect-timeout", "0.5s", "--json", "-")
+    (failure,) = json.loads(done.stdout)["handshakes"]["failures"]
+    reason = f"its answer did not end in 0.5 s: {shown}"
+    assert failure == {"phase": "handshake", "reason": reason, "count": 1}
+    assert printable(reason) in done.stderr
 
 
 @pytest.mark.parametrize("unix", [False, True])
