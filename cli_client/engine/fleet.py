@@ -366,8 +366,14 @@ class Fleet:
         key = connection.close_key()
         self.last_words = key.words
         waiting = connection.lane.in_flight
-        # If several were in flight, they are tried apart before the server's word is final.
-        refused = key.by == "server" and key.code in FINAL_CODES and waiting <= 1
+        # If several were in flight, they are tried apart before the server's word is final; and if
+        # nothing is left to be sent, it refuses nothing.
+        refused = (
+            key.by == "server"
+            and key.code in FINAL_CODES
+            and waiting <= 1
+            and not self._supply.is_settled
+        )
         if connection.broke_protocol or refused:
             self._ledger.errors.note("closing", key.words)
         lost = connection.lane.handle_lost(now, key.words)
@@ -404,10 +410,11 @@ class Fleet:
         self.closes[key] += 1
 
     def _give_up(self, why: str, was_open: bool) -> None:
-        """Take down that a connection is not opened again."""
-        self.attempts["connections_given_up"] += 1
-        if why:
-            self._ledger.errors.note("opening", why)
+        """Take down that a connection is not opened again, unless there is no use for it."""
+        if not self._supply.is_settled:
+            self.attempts["connections_given_up"] += 1
+            if why:
+                self._ledger.errors.note("opening", why)
         if not was_open:
             self._note_first_try()
 

@@ -299,13 +299,10 @@ class Run:
 
     def _check_over(self, error: OSError | None) -> None:
         """End the run if there is nothing left to wait for."""
-        ledger = self._ledger
         if error is not None and self._error is None and not self._over.is_set():
             self._error = error
             self._over.set()
-        elif ledger.settled == ledger.total or (
-            self._supply.is_over and ledger.settled == ledger.sent
-        ):
+        elif self._supply.is_settled:
             self._over.set()
 
     def _check_duration(self) -> None:

@@ -84,6 +84,12 @@ class Supply:
         )
 
     @property
+    def is_settled(self) -> bool:
+        """Whether each request has met its fate, so that the run has nothing left to do."""
+        ledger = self._ledger
+        return ledger.settled == ledger.total or (self.is_over and ledger.settled == ledger.sent)
+
+    @property
     def is_shared(self) -> bool:
         """Whether each of the next requests may go out on any connection."""
         return (

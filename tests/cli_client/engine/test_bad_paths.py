@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection
-from websockets.frames import Close, Opcode
+from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
@@ -417,6 +417,29 @@ def test_the_processor_is_measured_over_the_same_time_as_what_it_is_divided_by()
         done = report(url, "-n", 10, "-t", "0.5s")
     assert done.faults == {"missing": 1}
     assert done.report["sender"]["cpu"] <= 2
+
+
+@pytest.mark.parametrize("code", [1000, 1008, 1012])
+@pytest.mark.parametrize("retries", [0, 3])
+def test_a_close_in_the_same_read_as_the_last_reply_gives_nothing_up(
+    code: int, retries: int
+) -> None:
+    """The run is over by then: nothing is left for which the connection would be needed."""
+
+    async def answer_and_close(connection: RawConnection) -> None:
+        await connection.shake_hands()
+        requests = [await connection.receive() for _ in range(10)]
+        replies = [Frame(Opcode.TEXT, request + b": 7") for request in requests]
+        frames = [*replies, Frame(Opcode.CLOSE, code.to_bytes(2, "big"))]
+        connection.writer.write(b"".join(frame.serialize(mask=False) for frame in frames))
+        await connection.reader.read()
+
+    with raw_serving(answer_and_close) as url:
+        done = report(url, "-n", 10, "-w", 10, "--retries", retries)
+    assert (done.report["verdict"], done.status) == ("recovered", 0)
+    assert done.report["connections"]["given_up"] == 0
+    (close,) = done.report["connections"]["closes"]
+    assert (close["by"], close["code"]) == ("server", code)
 
 
 def test_bytes_that_move_keep_a_request_waiting() -> None:
