@@ -214,6 +214,28 @@ CASES = (
         seed=700355,
     ),
     Case(
+        "the server breaks the protocol in a stall, and owes replies as it gets our Close",
+        "fail",
+        Settings(
+            messages=None,
+            duration=1.0,
+            rate=250.0,
+            window=16,
+            retries=0,
+            resend=False,
+            connect_timeout=0.3,
+            timeout=1.0,
+            linger=0.3,
+        ),
+        Plan(
+            delay=(0.0, 0.02),
+            stalls=((0.5171652228081385, 0.7775805898791704),),
+            replies=(("breach", 1 / 60), ("encoding", 1 / 60), ("letter", 1 / 60)),
+            close_answer="after replies",
+        ),
+        seed=4007913,
+    ),
+    Case(
         "a run with a duration whose first connections are silent about the login",
         "fail",
         Settings(

@@ -459,7 +459,9 @@ class ServerConnection(asyncio.Protocol):
             self._loop.call_later(0.05, self._answer_close_late, payload)
         elif how == "after replies":
             if self._owed:
-                self._loop.call_at(self._owed[-1][0] + 1e-3, self._answer_close, payload)
+                # What is owed may be overdue, to a server that ends the connection or stands still.
+                due = max(self._owed[-1][0], self._loop.time())
+                self._loop.call_at(due + 1e-3, self._answer_close, payload)
             else:
                 self._answer_close_late(payload)
         elif how == "cut":
