@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+from tests.cli_client.raw import serving_streams
 
 
 @contextlib.contextmanager
@@ -23,7 +22,7 @@ def http_proxy(
             host, _, port = heads[-1].split()[1].rpartition(":")
             await _join(reader, writer, host, int(port))
 
-    with _serving(serve) as port:
+    with serving_streams(serve) as port:
         yield f"http://127.0.0.1:{port}", heads
 
 
@@ -54,7 +53,7 @@ def socks_proxy(login: str = "") -> Iterator[tuple[str, list[str]]]:
         writer.write(b"\x05\x00\x00\x01" + bytes(6))
         await _join(reader, writer, host, port)
 
-    with _serving(serve) as port:
+    with serving_streams(serve) as port:
         yield f"socks5h://127.0.0.1:{port}", targets
 
 
@@ -67,7 +66,7 @@ def proxy_to_silence() -> Iterator[str]:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         await reader.read()
 
-    with _serving(serve) as port:
+    with serving_streams(serve) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -78,7 +77,7 @@ def mute_proxy() -> Iterator[int]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(2**16)
 
-    with _serving(serve) as port:
+    with serving_streams(serve) as port:
         yield port
 
 
@@ -95,36 +94,3 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write(data)
             await writer.drain()
     writer.close()
-
-
-@contextlib.contextmanager
-def _serving(serve: Serve) -> Iterator[int]:
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-    port: list[int] = []
-    ready = threading.Event()
-
-    async def serve_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await serve(reader, writer)
-        finally:
-            writer.close()
-
-    async def run() -> None:
-        async with await asyncio.start_server(serve_and_close, "127.0.0.1", 0) as server:
-            port.append(server.sockets[0].getsockname()[1])
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield port[0]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()

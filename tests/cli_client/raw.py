@@ -49,24 +49,27 @@ class RawConnection:
         self.writer.write(Frame(opcode, payload).serialize(mask=False))
 
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
 RawHandler = Callable[[RawConnection], Awaitable[None]]
 
 
 @contextlib.contextmanager
-def raw_serving(handler: RawHandler) -> Iterator[str]:
-    """Serve with a handler, in a thread, and give the URL."""
+def serving_streams(serve: Serve) -> Iterator[int]:
+    """Serve TCP with a function, in a thread, and give the port."""
     loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
     port: list[int] = []
     ready = threading.Event()
-    stop = asyncio.Event()
 
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            await handler(RawConnection(reader, writer))
-        writer.close()
+    async def serve_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve(reader, writer)
+        finally:
+            writer.close()
 
     async def run() -> None:
-        async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        async with await asyncio.start_server(serve_and_close, "127.0.0.1", 0) as server:
             port.append(server.sockets[0].getsockname()[1])
             ready.set()
             await stop.wait()
@@ -75,8 +78,23 @@ def raw_serving(handler: RawHandler) -> Iterator[str]:
     thread.start()
     assert ready.wait(10)
     try:
-        yield f"ws://127.0.0.1:{port[0]}/"
+        yield port[0]
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
         loop.close()
+
+
+@contextlib.contextmanager
+def raw_serving(handler: RawHandler) -> Iterator[str]:
+    """Serve with a handler, in a thread, and give the URL."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            await handler(RawConnection(reader, writer))
+
+    with serving_streams(handle) as port:
+        yield f"ws://127.0.0.1:{port}/"
