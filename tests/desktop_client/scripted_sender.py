@@ -9,11 +9,12 @@ import signal
 import sys
 
 if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: None)
+    # Blocked, a signal that comes before it is waited for is not lost.
+    interrupts = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, interrupts)
     for line in json.loads(os.environ["WSROLL_TEST_SCRIPT"]):
         if line == "wait":
-            signal.pause()
+            signal.sigwait(interrupts)
         else:
             text = line if isinstance(line, str) else json.dumps(line)
             print(text, file=sys.stderr, flush=True)
